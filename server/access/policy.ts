@@ -1,0 +1,67 @@
+import type { Actor } from "./actor.ts";
+import { type Permissions, powerOf } from "./roles.ts";
+
+/** True where the actor's role and, for a key, the key's own permissions both allow the action. */
+export function can(actor: Actor, resource: string, action: string): boolean {
+  return allowedByRole(actor, resource, action) &&
+    (actor.limits === null || grants(actor.limits, resource, action));
+}
+
+/** True where the actor may do anything at all with a connection or gateway. */
+export function canReach(actor: Actor, resource: string): boolean {
+  const byRole = actor.roles.some((role) => entriesFor(powerOf(role).grants, resource).length > 0);
+  return byRole && (actor.limits === null || entriesFor(actor.limits, resource).length > 0);
+}
+
+function allowedByRole(actor: Actor, resource: string, action: string): boolean {
+  return actor.roles.some((role) => {
+    const power = powerOf(role);
+    return !power.lacks.has(action) && grants(power.grants, resource, action);
+  });
+}
+
+function grants(permissions: Permissions, resource: string, action: string): boolean {
+  return entriesFor(permissions, resource).some((entry) => matches(entry, resource, action));
+}
+
+/** The action entries that apply to a resource, from its own id, its kind and `*`. */
+function entriesFor(permissions: Permissions, resource: string): readonly string[] {
+  const own = permissions[resource] ?? [];
+  const kind = resource === "self" ? [] : permissions[`${resource.slice(0, resource.indexOf("_"))}_*`] ?? [];
+  const any = permissions["*"] ?? [];
+  return kind.length === 0 && any.length === 0 ? own : [...own, ...kind, ...any];
+}
+
+/**
+ * `*` alone is every action. Inside an entry it is a wildcard for management tools, prompts and resources;
+ * a connection's tool name is taken literally, as an upstream may name a tool anything.
+ */
+function matches(entry: string, resource: string, action: string): boolean {
+  if (entry === "*" || entry === action) return true;
+  if (!entry.includes("*")) return false;
+  const wild = resource === "self" || /^(prompt|resource):/.test(entry);
+  return wild && matchesGlob(entry, action);
+}
+
+/** Matches `*` against any run of characters, in time linear in both lengths times the number of stars. */
+function matchesGlob(pattern: string, text: string): boolean {
+  const [head = "", ...rest] = pattern.split("*");
+  const tail = rest.pop() ?? "";
+  if (!text.startsWith(head) || !text.endsWith(tail) || text.length < head.length + tail.length) return false;
+  let from = head.length;
+  for (const part of rest) {
+    const at = text.indexOf(part, from);
+    if (at < 0 || at + part.length > text.length - tail.length) return false;
+    from = at + part.length;
+  }
+  return true;
+}
+
+/** True where the actor may hand `wanted` to a new key: a key never makes one that can do more than itself. */
+export function mayGrant(actor: Actor, wanted: Permissions): boolean {
+  const limits = actor.limits;
+  if (limits === null) return true; // a person's power is intersected at each use of the key
+  return Object.entries(wanted).every(([resource, actions]) =>
+    actions.every((action) => grants(limits, resource, action))
+  );
+}

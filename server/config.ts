@@ -1,0 +1,299 @@
+import { z } from "zod";
+import { AppError, messageOf } from "./errors.ts";
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+/** What every part of the program is told at start; made by `loadConfig`, never changed afterwards. */
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** The URL that clients use, without a trailing slash. */
+  readonly baseUrl: string;
+  readonly databaseUrl: string;
+  readonly databasePoolMax: number;
+  readonly dataDir: string;
+  /** The master key given by a setting: 32 bytes; null where the data folder holds it. */
+  readonly encryptionKey: Uint8Array | null;
+  readonly logLevel: LogLevel;
+  readonly trustProxy: boolean;
+  readonly outboundAllow: readonly string[];
+  readonly auditRetentionDays: number;
+  readonly auth: AuthConfig;
+}
+
+/** The file at AUTH_CONFIG_PATH: how people may sign in. */
+export type AuthConfig = z.infer<typeof authSchema>;
+
+const authSchema = z.strictObject({
+  emailAndPassword: z.strictObject({
+    enabled: z.boolean().default(true),
+    allowSignUp: z.boolean().default(false),
+  }).default({ enabled: true, allowSignUp: false }),
+  autoCreateOrganizationOnSignup: z.boolean().default(true),
+});
+
+interface Setting<T> {
+  env: string;
+  /** The default as it would be written in the environment; null where there is none. */
+  fallback: string | null;
+  secret: boolean;
+  help: string;
+  /** Throws an Error whose message says what would be right. */
+  parse: (text: string) => T;
+}
+
+function setting<T>(entry: Setting<T>): Setting<T> {
+  return entry;
+}
+
+/** Every setting once; the README's table is checked against this one by a test. */
+export const settings = {
+  port: setting({
+    env: "PORT",
+    fallback: "3000",
+    secret: false,
+    help: "TCP port to listen on",
+    parse: (text) => wholeNumber(text, { min: 0, max: 65535 }),
+  }),
+  host: setting({
+    env: "HOST",
+    fallback: "127.0.0.1",
+    secret: false,
+    help: "Address to listen on; the container image sets 0.0.0.0",
+    parse: nonEmpty,
+  }),
+  baseUrl: setting({
+    env: "BASE_URL",
+    fallback: "",
+    secret: false,
+    help:
+      "URL that browsers and clients use, with a path where a proxy adds one; http://localhost:PORT by default",
+    parse: baseUrl,
+  }),
+  databaseUrl: setting({
+    env: "DATABASE_URL",
+    fallback: "",
+    secret: true,
+    help: "file:PATH, sqlite:PATH, postgres://... or mysql://...; file:DATA_DIR/mesh.db by default",
+    parse: databaseUrl,
+  }),
+  databasePoolMax: setting({
+    env: "DATABASE_POOL_MAX",
+    fallback: "10",
+    secret: false,
+    help: "Most connections to a database server",
+    parse: (text) => wholeNumber(text, { min: 1, max: 1000 }),
+  }),
+  dataDir: setting({
+    env: "DATA_DIR",
+    fallback: "./data",
+    secret: false,
+    help: "Folder for the database file, the generated key and the audit journal",
+    parse: nonEmpty,
+  }),
+  encryptionKey: setting({
+    env: "ENCRYPTION_KEY",
+    fallback: "",
+    secret: true,
+    help: "Master key of the vault, 32 bytes as base64 or hex; generated in DATA_DIR by default",
+    parse: (text) => text === "" ? null : parseKey(text),
+  }),
+  authConfigPath: setting({
+    env: "AUTH_CONFIG_PATH",
+    fallback: "./auth-config.json",
+    secret: false,
+    help: "JSON file that says how people may sign in; optional",
+    parse: nonEmpty,
+  }),
+  logLevel: setting({
+    env: "LOG_LEVEL",
+    fallback: "info",
+    secret: false,
+    help: "debug, info, warn, error or silent",
+    parse: (text) => oneOf<LogLevel>(text, ["debug", "info", "warn", "error", "silent"]),
+  }),
+  trustProxy: setting({
+    env: "TRUST_PROXY",
+    fallback: "false",
+    secret: false,
+    help: "true where a reverse proxy in front sets X-Forwarded-For; ignored otherwise",
+    parse: (text) => oneOf(text, ["true", "false", "1", "0"]) === "true" || text === "1",
+  }),
+  outboundAllow: setting({
+    env: "OUTBOUND_ALLOW",
+    fallback: "",
+    secret: false,
+    help: "Host names and CIDRs in private ranges that connections may reach, separated by commas",
+    parse: (text) => text.split(",").map((part) => part.trim()).filter((part) => part !== ""),
+  }),
+  auditRetentionDays: setting({
+    env: "AUDIT_RETENTION_DAYS",
+    fallback: "90",
+    secret: false,
+    help: "Days that rows of the audit log are kept; 0 keeps them for ever",
+    parse: (text) => wholeNumber(text, { min: 0, max: 36500 }),
+  }),
+};
+
+function nonEmpty(text: string): string {
+  if (text === "") throw new Error("it must not be empty");
+  return text;
+}
+
+function wholeNumber(text: string, range: { min: number; max: number }): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+  if (!(value >= range.min && value <= range.max)) {
+    throw new Error(`it must be a whole number from ${range.min} to ${range.max}`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(text: string, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === text);
+  if (found === undefined) throw new Error(`it must be one of ${choices.join(", ")}`);
+  return found;
+}
+
+function baseUrl(text: string): string {
+  if (text === "") return "";
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.search || url.hash) {
+    throw new Error("it must be an http or https URL without user, query and fragment");
+  }
+  return url.href.replace(/\/+$/, "");
+}
+
+function databaseUrl(text: string): string {
+  if (text !== "" && !/^(file:|sqlite:|postgres:\/\/|postgresql:\/\/|mysql:\/\/)/.test(text)) {
+    throw new Error("it must begin with file:, sqlite:, postgres://, postgresql:// or mysql://");
+  }
+  return text;
+}
+
+/** The 32 bytes of a key written as 64 hex digits or as base64. Throws an Error that says how to make one. */
+export function parseKey(text: string): Uint8Array {
+  const hex = /^[0-9a-fA-F]{64}$/.test(text);
+  const base64 = /^[A-Za-z0-9+/_-]{43}=?$/.test(text);
+  if (!hex && !base64) {
+    throw new Error("it must be 32 bytes as base64 or hex; `openssl rand -base64 32` makes one");
+  }
+  if (hex) return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/").replace(/=$/, ""));
+  return Uint8Array.from(binary, (char) => char.charCodeAt(0));
+}
+
+/** Where the values come from: the process environment and files in production, literals in tests. */
+export interface Source {
+  env(name: string): string | undefined;
+  readFile(path: string): string | null;
+}
+
+/** The process's own environment and files. */
+export const processSource: Source = {
+  env: (name) => Deno.env.get(name),
+  readFile: (path) => {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    }
+  },
+};
+
+/** A setting's text and where it was found. */
+export interface Origin {
+  text: string;
+  origin: "default" | "environment" | "file";
+}
+
+function lookUp(entry: Setting<unknown>, source: Source): Origin {
+  const text = source.env(entry.env);
+  if (text !== undefined && text !== "") return { text: text.trim(), origin: "environment" };
+  const path = entry.secret ? source.env(`${entry.env}_FILE`) : undefined;
+  if (path) {
+    const content = source.readFile(path);
+    if (content === null) throw new Error(`${entry.env}_FILE names '${path}', which does not exist`);
+    return { text: content.trim(), origin: "file" };
+  }
+  return { text: entry.fallback ?? "", origin: "default" };
+}
+
+function read<T>(entry: Setting<T>, source: Source): T {
+  const { text, origin } = lookUp(entry, source);
+  try {
+    return entry.parse(text);
+  } catch (error) {
+    const shown = entry.secret ? "" : ` '${text}'`;
+    throw new AppError("invalid", `Cannot use ${entry.env}${shown} (${origin}): ${messageOf(error)}`);
+  }
+}
+
+/** All settings, checked. Throws an AppError of one line that names the setting. */
+export function loadConfig(source: Source = processSource): Config {
+  const port = read(settings.port, source);
+  const dataDir = read(settings.dataDir, source);
+  return Object.freeze({
+    port,
+    dataDir,
+    host: read(settings.host, source),
+    baseUrl: read(settings.baseUrl, source) || `http://localhost:${port}`,
+    databaseUrl: read(settings.databaseUrl, source) || `file:${dataDir}/mesh.db`,
+    databasePoolMax: read(settings.databasePoolMax, source),
+    encryptionKey: read(settings.encryptionKey, source),
+    logLevel: read(settings.logLevel, source),
+    trustProxy: read(settings.trustProxy, source),
+    outboundAllow: read(settings.outboundAllow, source),
+    auditRetentionDays: read(settings.auditRetentionDays, source),
+    auth: loadAuthConfig(read(settings.authConfigPath, source), source),
+  });
+}
+
+function loadAuthConfig(path: string, source: Source): AuthConfig {
+  const text = source.readFile(path);
+  if (text === null) return authSchema.parse({});
+  let parsed: unknown;
+  try {
+    parsed = substitute(JSON.parse(text), source);
+  } catch (error) {
+    throw new AppError("invalid", `Cannot read '${path}' (AUTH_CONFIG_PATH): ${messageOf(error)}`);
+  }
+  const result = authSchema.safeParse(parsed);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const key = issue?.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]] : issue?.path ?? [];
+  throw new AppError(
+    "invalid",
+    `Cannot use '${path}' (AUTH_CONFIG_PATH): '${key.join(".")}': ${issue?.message}`,
+  );
+}
+
+/** Replaces `${ENV_NAME}` in every string; a name that is not set is an error. */
+function substitute(value: unknown, source: Source): unknown {
+  if (typeof value === "string") {
+    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
+      const found = source.env(name);
+      if (found === undefined) throw new Error(`\${${name}} is not set`);
+      return found;
+    });
+  }
+  if (Array.isArray(value)) return value.map((item) => substitute(item, source));
+  if (value !== null && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, substitute(item, source)]));
+  }
+  return value;
+}
+
+/** Lines of `NAME value (origin)` for `mesh config`, secrets masked. */
+export function describeConfig(source: Source = processSource): string[] {
+  return Object.values(settings).map((entry) => {
+    const { text, origin } = lookUp(entry, source);
+    const shown = entry.secret && text !== "" ? "***" : text === "" ? "(default)" : text;
+    return `${entry.env} ${shown} (${origin})`;
+  });
+}
+
+/** True for the addresses that only this machine can reach. */
+export function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}

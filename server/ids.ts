@@ -1,0 +1,36 @@
+import { randomBytes } from "node:crypto";
+
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford base 32, lower case
+
+/** The prefixes of all ids, so that a person can tell what an id names. */
+export type IdPrefix = "conn" | "org" | "key" | "usr" | "mem" | "log" | "inv" | "req" | "dk";
+
+let pool = randomBytes(4096);
+let used = 0;
+
+function take(count: number): Uint8Array {
+  if (used + count > pool.length) {
+    pool = randomBytes(4096);
+    used = 0;
+  }
+  used += count;
+  return pool.subarray(used - count, used);
+}
+
+/** A new id: prefix, 48 bits of milliseconds (so ids sort by age) and 80 random bits. */
+export function newId(prefix: IdPrefix): string {
+  let time = Date.now();
+  let stamp = "";
+  for (let i = 0; i < 10; i++) {
+    stamp = alphabet[time % 32] + stamp;
+    time = Math.floor(time / 32);
+  }
+  let tail = "";
+  for (const byte of take(16)) tail += alphabet[byte & 31];
+  return `${prefix}_${stamp}${tail}`;
+}
+
+/** A secret of 256 random bits, base64url, behind a prefix that secret scanners can know. */
+export function newSecret(prefix: string): string {
+  return prefix + randomBytes(32).toString("base64url");
+}

@@ -1,0 +1,65 @@
+import { dirname } from "node:path";
+import { Kysely, sql } from "kysely";
+import { type Migration, migrations } from "../../migrations/mod.ts";
+import { AppError } from "../errors.ts";
+import { type Db, dialectOf, kindOf, withMigrationLock } from "./dialect.ts";
+import type { Schema } from "./schema.ts";
+
+/** Opens the database of a contract URL; the folder of a database file is made, readable by its owner alone. */
+export async function openDatabase(url: string, poolMax = 10): Promise<Db> {
+  const file = /^(?:file|sqlite):(?:\/\/(?=\/))?(.*)$/.exec(url)?.[1];
+  if (file !== undefined && file !== ":memory:") {
+    await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  }
+  return new Kysely<Schema>({ dialect: await dialectOf(url, poolMax) });
+}
+
+/** True while the database answers. */
+export async function isAlive(db: Db): Promise<boolean> {
+  try {
+    await sql`select 1`.execute(db);
+    return true;
+  } catch {
+    return false; // the answer itself: /health says what this means
+  }
+}
+
+/** The names of the migrations that have run here, oldest first. */
+export async function appliedMigrations(db: Db): Promise<string[]> {
+  const tables = await db.introspection.getTables();
+  if (!tables.some((table) => table.name === "mesh_migrations")) return [];
+  const { rows } = await sql<{ name: string }>`select name from mesh_migrations order by name`.execute(db);
+  return rows.map((row) => row.name);
+}
+
+/** Refuses a database that a newer executable has migrated, before anything is written. */
+export async function refuseNewer(db: Db, known: readonly Migration[] = migrations): Promise<void> {
+  const names = new Set(known.map((migration) => migration.name));
+  const newer = (await appliedMigrations(db)).filter((name) => !names.has(name));
+  if (newer.length === 0) return;
+  throw new AppError(
+    "unavailable",
+    `Cannot use this database: it is at version '${newer.at(-1)}' and this executable knows versions up to ` +
+      `'${known.at(-1)?.name}'; start a newer executable, or restore a backup made before the upgrade`,
+  );
+}
+
+/** Brings the database to the newest version under a lock and returns what was applied now. */
+export async function migrate(db: Db, known: readonly Migration[] = migrations): Promise<string[]> {
+  return await withMigrationLock(db, async (locked) => {
+    await refuseNewer(locked, known);
+    const applied = new Set(await appliedMigrations(locked));
+    if (applied.size === 0) {
+      await sql`create table if not exists mesh_migrations (name varchar(100) primary key, applied_at bigint not null)`
+        .execute(locked);
+    }
+    const pending = known.filter((migration) => !applied.has(migration.name));
+    for (const { name, up } of pending) {
+      await up(locked, kindOf(locked));
+      await sql`insert into mesh_migrations (name, applied_at) values (${name}, ${Date.now()})`.execute(
+        locked,
+      );
+    }
+    return pending.map((migration) => migration.name);
+  });
+}

@@ -1,0 +1,164 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import {
+  CompiledQuery,
+  type Dialect,
+  type Insertable,
+  type Kysely,
+  MysqlAdapter,
+  MysqlDialect,
+  PostgresAdapter,
+  SqliteDialect,
+  type SqliteStatement,
+  type Updateable,
+} from "kysely";
+import { LRUCache } from "lru-cache";
+import type { DatabaseKind } from "../../migrations/columns.ts";
+import type { Schema } from "./schema.ts";
+
+export type Db = Kysely<Schema>;
+export type { DatabaseKind };
+
+/** The Kysely dialect for a URL of contract form, with its connection settings. */
+export async function dialectOf(url: string, poolMax: number): Promise<Dialect> {
+  if (url.startsWith("postgres")) return await postgresDialect(url, poolMax);
+  if (url.startsWith("mysql")) return await mysqlDialect(url, poolMax);
+  return new SqliteDialect({ database: openSqlite(url.replace(/^(file|sqlite):(\/\/(?=\/))?/, "")) });
+}
+
+/** The kind of an open database, read off its adapter so that transactions know it too. */
+export function kindOf(db: Db): DatabaseKind {
+  const adapter = db.getExecutor().adapter;
+  return adapter instanceof MysqlAdapter
+    ? "mysql"
+    : adapter instanceof PostgresAdapter
+    ? "postgres"
+    : "sqlite";
+}
+
+async function postgresDialect(url: string, poolMax: number): Promise<Dialect> {
+  const [{ default: postgres }, { PostgresJSDialect }] = await Promise.all([
+    import("postgres"),
+    import("kysely-postgres-js"),
+  ]);
+  const number = { to: 20, from: [20, 1700], serialize: String, parse: Number };
+  const client = postgres(url, { max: poolMax, types: { number }, onnotice: () => {}, connect_timeout: 10 });
+  return new PostgresJSDialect({ postgres: client });
+}
+
+async function mysqlDialect(url: string, poolMax: number): Promise<Dialect> {
+  const { createPool } = await import("mysql2");
+  const pool = createPool({
+    uri: url,
+    connectionLimit: poolMax,
+    charset: "utf8mb4",
+    decimalNumbers: true,
+    connectTimeout: 10_000,
+  });
+  return new MysqlDialect({
+    pool,
+    onCreateConnection: async (connection) => {
+      // The driver escapes values with backslashes, so a mode that turns them off must not be inherited.
+      await connection.executeQuery(
+        CompiledQuery.raw("set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"),
+      );
+      await connection.executeQuery(
+        CompiledQuery.raw("set session transaction isolation level read committed"),
+      );
+    },
+  });
+}
+
+/** Opens SQLite in the runtime's own library, in the shape that Kysely asks for, statements kept prepared. */
+function openSqlite(path: string) {
+  const database = new DatabaseSync(path, { timeout: 10_000, enableForeignKeyConstraints: true });
+  database.exec("pragma journal_mode = wal; pragma synchronous = normal;");
+  const statements = new LRUCache<string, SqliteStatement>({ max: 300 });
+  return {
+    close: () => database.close(),
+    prepare(text: string): SqliteStatement {
+      let statement = statements.get(text);
+      if (!statement) statements.set(text, statement = sqliteStatement(database.prepare(text)));
+      return statement;
+    },
+  };
+}
+
+function sqliteStatement(statement: StatementSync): SqliteStatement {
+  const values = (parameters: ReadonlyArray<unknown>) => parameters as SQLInputValue[];
+  return {
+    reader: statement.columns().length > 0,
+    all: (parameters) => statement.all(...values(parameters)),
+    run: (parameters) => statement.run(...values(parameters)),
+    iterate: (parameters) => statement.iterate(...values(parameters)),
+  };
+}
+
+/** True where the database refused a row because a unique key is taken. */
+export function isUniqueViolation(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, errno, errcode } = error as { code?: unknown; errno?: unknown; errcode?: unknown };
+  // SQLITE_CONSTRAINT_PRIMARYKEY 1555, _UNIQUE 2067; SQLSTATE 23505; ER_DUP_ENTRY 1062
+  return errcode === 1555 || errcode === 2067 || code === "23505" || errno === 1062;
+}
+
+type Table = keyof Schema & string;
+
+/** Inserts rows; a row whose key exists is left as it is. */
+export async function insertIfAbsent<T extends Table>(
+  db: Db,
+  table: T,
+  rows: Insertable<Schema[T]>[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const insert = db.insertInto(table as Table).values(rows as never);
+  const id = Object.keys(rows[0] as object)[0] as never;
+  if (kindOf(db) === "mysql") {
+    // Not INSERT IGNORE, which also lets through values that do not fit.
+    await insert.onDuplicateKeyUpdate((eb) => ({ [id]: eb.ref(id) }) as never).execute();
+  } else {
+    await insert.onConflict((conflict) => conflict.doNothing()).execute();
+  }
+}
+
+/** Inserts a row, or updates the row that has the same `keys`. */
+export async function upsert<T extends Table>(
+  db: Db,
+  table: T,
+  { row, keys }: { row: Insertable<Schema[T]>; keys: (keyof Schema[T] & string)[] },
+): Promise<void> {
+  const insert = db.insertInto(table as Table).values(row as never);
+  const changes = Object.fromEntries(
+    Object.entries(row as object).filter(([name]) => !keys.includes(name as never)),
+  ) as Updateable<Schema[T]>;
+  if (kindOf(db) === "mysql") await insert.onDuplicateKeyUpdate(changes as never).execute();
+  else {
+    await insert.onConflict((conflict) => conflict.columns(keys as never).doUpdateSet(changes as never))
+      .execute();
+  }
+}
+
+/**
+ * Runs `work` while no other process of the same database runs under this lock; others wait.
+ * SQLite: a write transaction. Postgres: an advisory lock. MySQL: a named lock.
+ */
+export async function withMigrationLock<T>(db: Db, work: (db: Db) => Promise<T>): Promise<T> {
+  const [before, after] = {
+    sqlite: ["begin immediate", "commit"],
+    postgres: ["select pg_advisory_lock(6215530461)", "select pg_advisory_unlock(6215530461)"],
+    mysql: [
+      "select get_lock(concat('mesh_', database()), 60)",
+      "select release_lock(concat('mesh_', database()))",
+    ],
+  }[kindOf(db)] as [string, string];
+  return await db.connection().execute(async (connection) => {
+    await connection.executeQuery(CompiledQuery.raw(before));
+    try {
+      const result = await work(connection);
+      await connection.executeQuery(CompiledQuery.raw(after));
+      return result;
+    } catch (error) {
+      await connection.executeQuery(CompiledQuery.raw(kindOf(db) === "sqlite" ? "rollback" : after));
+      throw error;
+    }
+  });
+}
