@@ -4,6 +4,8 @@
 // it. A keeper (a detached shell) does: it runs the server until the test process is gone, however that
 // ended, and then removes the server's folder.
 
+import { exists, findOnPath, freePort } from "./processes.ts";
+
 const pollMilliseconds = 25;
 const startMilliseconds = 60_000;
 
@@ -215,13 +217,6 @@ async function until<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   }
 }
 
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}
-
 function runFolder(): string {
   return `${Deno.env.get("TMPDIR") ?? "/tmp"}/mesh-test-${Deno.pid}-${processStart()}`;
 }
@@ -242,18 +237,4 @@ function findPostgres(name: string): string | undefined {
   const versions = exists(root) ? [...Deno.readDirSync(root)].map((entry) => entry.name) : [];
   const newestFirst = versions.sort((a, b) => Number(b) - Number(a));
   return newestFirst.map((version) => `${root}/${version}/bin/${name}`).find(exists) ?? findOnPath([name]);
-}
-
-function findOnPath(names: string[]): string | undefined {
-  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/usr/local/sbin"];
-  return names.flatMap((name) => folders.map((folder) => `${folder}/${name}`)).find(exists);
-}
-
-function exists(path: string): boolean {
-  try {
-    return Boolean(Deno.statSync(path));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw error;
-  }
 }
