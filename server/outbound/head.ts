@@ -20,10 +20,7 @@ const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([^\r\n]*))?$/; // RFC 9112 
 // Bare CR or LF, obs-fold and control characters, in one pass (RFC 9112 sections 2.2 and 5.2).
 // deno-lint-ignore no-control-regex
 const forbidden = /\r[^\n]|[^\r]\n|\n[ \t]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
-// deno-lint-ignore no-control-regex
-const plainValue = /^[\t\x20-\x7e]*$/;
-// deno-lint-ignore no-control-regex
-const latin1Value = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 section 5.5, with obs-text
+const sendable = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 section 5.5, with obs-text
 
 /** The client writes these itself, so a caller that sets one could break the framing. */
 export const ownHeaders: ReadonlySet<string> = new Set([
@@ -41,6 +38,7 @@ export const ownHeaders: ReadonlySet<string> = new Set([
 
 // Header names repeat from message to message; this saves their check and their lower-casing.
 const maxNames = 1000;
+const maxKnownName = 64;
 const responseNames = new Map<string, string>();
 const requestNames = new Set<string>();
 
@@ -50,7 +48,7 @@ export function headerLines(headers: readonly (readonly [string, string])[]): st
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i]!;
     if (!requestNames.has(name)) checkRequestName(name);
-    if (!plainValue.test(value) && !latin1Value.test(value)) {
+    if (!sendable.test(value)) {
       throw new Malformed(`the value of header "${name}" holds a character that may not be sent`);
     }
     lines += name + ": " + value + "\r\n";
@@ -61,7 +59,7 @@ export function headerLines(headers: readonly (readonly [string, string])[]): st
 function checkRequestName(name: string): void {
   if (!token.test(name)) throw new Malformed("a header name holds a character that may not be sent");
   if (ownHeaders.has(name.toLowerCase())) throw new Malformed(`header "${name}" is set by the client itself`);
-  if (requestNames.size < maxNames) requestNames.add(name);
+  if (requestNames.size < maxNames && name.length <= maxKnownName) requestNames.add(name);
 }
 
 /** Whether text is a method or another RFC 9110 token. */
@@ -94,7 +92,7 @@ function headerName(raw: string): string {
   // No whitespace before the colon (RFC 9112 section 5.1).
   if (!token.test(raw)) throw new Malformed("a header name is malformed");
   const name = raw.toLowerCase();
-  if (responseNames.size < maxNames) responseNames.set(raw, name);
+  if (responseNames.size < maxNames && raw.length <= maxKnownName) responseNames.set(raw, name);
   return name;
 }
 

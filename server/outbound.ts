@@ -1,0 +1,89 @@
+import type { Connection, OutboundExchange } from "./outbound/connection.ts";
+import { systemResolve } from "./outbound/dial.ts";
+import { OutboundError } from "./outbound/errors.ts";
+import { OutboundPolicy, type PolicyOptions } from "./outbound/policy.ts";
+import { Pool } from "./outbound/pool.ts";
+import { compose, type OutboundRequest, type OutboundTarget, parseTarget } from "./outbound/request.ts";
+
+export type { OutboundExchange } from "./outbound/connection.ts";
+export { OutboundError, type OutboundStage } from "./outbound/errors.ts";
+export { parseOutboundAllow } from "./outbound/policy.ts";
+export type { OutboundRequest, OutboundTarget } from "./outbound/request.ts";
+
+/** Settings of an Outbound; the policy's are those of OUTBOUND_ALLOW and of the mesh's own address. */
+export interface OutboundOptions extends PolicyOptions {
+  /** The addresses of a host name; by default as the system knows them, the hosts file included. */
+  resolve?: (host: string) => Promise<string[]>;
+  /** Certificates (PEM) trusted beside the runtime's own. */
+  caCerts?: readonly string[];
+  /** Connections to one origin at a time, 1024 by default: open event streams count. */
+  maxSockets?: number;
+  /** Connections to one origin kept for the next request, 64 by default. */
+  maxIdle?: number;
+}
+
+const connectTimeoutMs = 10_000;
+const restedMs = 100;
+
+/** The one HTTP client of the program: it connects to nothing that the outbound policy does not permit. */
+export class Outbound {
+  readonly #pool: Pool;
+
+  constructor(options: OutboundOptions) {
+    this.#pool = new Pool({
+      policy: new OutboundPolicy(options),
+      resolve: options.resolve ?? systemResolve,
+      caCerts: options.caCerts ?? [],
+    }, { maxSockets: options.maxSockets ?? 1024, maxIdle: options.maxIdle ?? 64 });
+  }
+
+  /** Reads a URL into a target that can be kept; throws OutboundError for one that is never called. */
+  target(url: string): OutboundTarget {
+    return parseTarget(url);
+  }
+
+  /** Sends one request; follows no redirect, takes any status for an answer; throws OutboundError. */
+  async exchange(target: OutboundTarget, request: OutboundRequest): Promise<OutboundExchange> {
+    const message = compose(target, request);
+    const bounds = { timeoutMs: request.connectTimeoutMs ?? connectTimeoutMs, signal: request.signal };
+    for (let mayRepeat = true;; mayRepeat = false) {
+      if (request.signal?.aborted) throw aborted(target, request.signal);
+      const connection = (mayRepeat ? this.#pool.take(target) : null) ??
+        await this.#pool.open(target, bounds);
+      try {
+        return await connection.exchange(message, request);
+      } catch (error) {
+        if (!mayRepeat || !await connection.mayRepeat(message.method)) throw error;
+      }
+    }
+  }
+
+  // A server's close is seen on the event loop's next turn, so a connection that lay for a while gets that turn
+  // before it carries a request that may not be repeated.
+  async #rested(target: OutboundTarget): Promise<Connection | null> {
+    for (let connection = this.#pool.take(target); connection; connection = this.#pool.take(target)) {
+      if (performance.now() - connection.idleSince < restedMs) return connection;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (!connection.closed) return connection;
+    }
+    return null;
+  }
+
+  /** How many connections exist, and how many of them are at rest. */
+  get sockets(): { open: number; idle: number } {
+    return this.#pool.size;
+  }
+
+  /** Closes connections at rest now and those in use when their exchange ends. */
+  close(): void {
+    this.#pool.close();
+  }
+}
+
+function aborted(target: OutboundTarget, signal: AbortSignal): OutboundError {
+  return new OutboundError(
+    "aborted",
+    `Cannot call "${target.origin}": the caller ended the exchange`,
+    signal.reason,
+  );
+}

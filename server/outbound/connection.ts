@@ -1,0 +1,301 @@
+import { type BodyReader, ChunkedBody, CloseBody, LengthBody } from "./body.ts";
+import { OutboundError, type OutboundStage } from "./errors.ts";
+import { Malformed, parseHead, type ResponseHead } from "./head.ts";
+import { type Socket, Wire } from "./wire.ts";
+
+/** Who lends connections out: keeps the clock of their deadlines and hears how each exchange ended. */
+export interface Lender {
+  /** The count, on the lender's clock, that lies this many milliseconds ahead. */
+  deadlineIn(milliseconds: number): number;
+  /** The connection can carry another exchange. */
+  returned(connection: Connection): void;
+  closed(connection: Connection): void;
+}
+
+/** What bounds one exchange; 0 or absent means unbounded. */
+export interface Limits {
+  /** From the start of sending to the end of the headers. */
+  headersTimeoutMs?: number | undefined;
+  /** From one received byte of the body to the next, while the caller waits for it. */
+  idleTimeoutMs?: number | undefined;
+  maxBodyBytes?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** A request ready to be sent: head with its empty line, and body. */
+export interface Message {
+  readonly method: string;
+  readonly head: string;
+  readonly body: Uint8Array | string;
+}
+
+/** An answer; its body is whole when small, a stream when large or of unknown length, null when there is none. */
+export interface OutboundExchange {
+  readonly status: number;
+  /** Names in lower case, in the order received. */
+  readonly headers: [name: string, value: string][];
+  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
+  /** The value of a header by its lower-case name, several joined by commas; null when absent. */
+  header(name: string): string | null;
+}
+
+class Answer implements OutboundExchange {
+  constructor(
+    readonly status: number,
+    readonly headers: [name: string, value: string][],
+    readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null,
+  ) {}
+
+  header(name: string): string | null {
+    let found: string | null = null;
+    for (const [key, value] of this.headers) {
+      if (key === name) found = found === null ? value : `${found}, ${value}`;
+    }
+    return found;
+  }
+}
+
+const maxHeadBytes = 64 * 1024;
+const wholeBodyBytes = 64 * 1024;
+const maxInterim = 16;
+const idleLimitMs = 4000;
+// RFC 9110 section 9.2.2
+const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
+
+/** One HTTP/1.1 connection, used for one exchange at a time. */
+export class Connection {
+  readonly #wire: Wire;
+  readonly #lender: Lender;
+  readonly #origin: string;
+  readonly #idleEnded: () => void;
+  readonly #aborted: () => void;
+  #busy = false;
+  #uses = 0;
+  #limits: Limits = {};
+  #stage: OutboundStage = "headers";
+  #failure: OutboundError | null = null;
+  #allowedBytes = Infinity;
+  #reusable = true;
+
+  closed = false;
+  /** The lender's count at which the current wait has taken too long; 0 is never. */
+  deadline = 0;
+  /** When it was last returned, by performance.now(), and how long it may then stay idle. */
+  idleSince = 0;
+  idleLimitMs = idleLimitMs;
+
+  constructor(socket: Socket, origin: string, lender: Lender) {
+    this.#wire = new Wire(socket);
+    this.#origin = origin;
+    this.#lender = lender;
+    this.#idleEnded = () => {
+      if (!this.#busy) this.destroy();
+    };
+    this.#aborted = () => this.#fail("aborted", "the caller ended the exchange", this.#limits.signal?.reason);
+  }
+
+  /** Sends a request and reads the answer, its body too when that is small; throws OutboundError. */
+  async exchange(message: Message, limits: Limits): Promise<OutboundExchange> {
+    this.#begin(limits);
+    this.#wire.send(message.head, message.body);
+    try {
+      const head = await this.#readHead();
+      this.#reusable = head.keepAlive;
+      if (head.keepAliveSeconds !== null) {
+        // The server's own limit less a second for the way there, so that it is never met.
+        this.idleLimitMs = Math.min(idleLimitMs, head.keepAliveSeconds * 1000 - 1000);
+      }
+      this.#stage = "body";
+      return await this.#answer(message.method, head);
+    } catch (error) {
+      throw this.#end(error);
+    }
+  }
+
+  /**
+   * Whether the request that just failed may be sent once more on another connection. That takes a reused
+   * connection on which not one byte came back: an idle connection closed by the server. Even then the server
+   * may have acted, so a request that is not idempotent is repeated only if none of it was sent
+   * (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
+   */
+  async mayRepeat(method: string): Promise<boolean> {
+    if (this.#uses < 2 || this.#failure !== null || this.#wire.received > 0) return false;
+    if (idempotent.has(method)) return true;
+    // The outcome of the write may arrive just after that of the read.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return this.#wire.sent === 0;
+  }
+
+  /** Called by the lender when the deadline has passed. */
+  expire(): void {
+    const waited = this.#stage === "headers"
+      ? "it did not answer in time"
+      : "it stopped in the middle of the answer";
+    this.#fail("timeout", waited);
+  }
+
+  /** Closes the socket; the connection is of no more use. */
+  destroy(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.deadline = 0;
+    this.#wire.close();
+    this.#limits.signal?.removeEventListener("abort", this.#aborted);
+    this.#limits = {};
+    this.#lender.closed(this);
+  }
+
+  get resting(): boolean {
+    return !this.#busy;
+  }
+
+  /** Begins to be idle: watches for the server's close. */
+  rest(): void {
+    this.#busy = false;
+    this.idleSince = performance.now();
+    this.#wire.watch(this.#idleEnded);
+  }
+
+  #begin(limits: Limits): void {
+    this.#busy = true;
+    this.#uses++;
+    this.#limits = limits;
+    this.#stage = "headers";
+    this.#allowedBytes = limits.maxBodyBytes || Infinity;
+    this.deadline = limits.headersTimeoutMs ? this.#lender.deadlineIn(limits.headersTimeoutMs) : 0;
+    limits.signal?.addEventListener("abort", this.#aborted);
+  }
+
+  async #readHead(): Promise<ResponseHead> {
+    for (let interim = 0, scanned = 0;;) {
+      const length = headLength(this.#wire.view(), scanned);
+      if (length > 0) {
+        const head = parseHead(this.#wire.takeText(length));
+        if (head.status >= 200) return head;
+        // 100 and 103 announce, 101 would change the protocol, which was not asked for (RFC 9110 section 15.2).
+        if (head.status === 101) throw new Malformed("it switched protocols");
+        if (++interim > maxInterim) throw new Malformed("it sent too many interim answers");
+        scanned = 0;
+        continue;
+      }
+      scanned = Math.max(0, this.#wire.buffered - 3);
+      if (this.#wire.buffered >= maxHeadBytes) throw new Malformed("its headers are too long");
+      if (!await this.#wire.fill()) throw new Malformed("it closed the connection without an answer");
+    }
+  }
+
+  async #answer(method: string, head: ResponseHead): Promise<OutboundExchange> {
+    const { status, headers } = head;
+    // RFC 9112 section 6.3, rules 1, 3, 5 and 7
+    if (method === "HEAD" || status === 204 || status === 304) {
+      this.#finish();
+      return new Answer(status, headers, null);
+    }
+    if (head.contentLength !== null) {
+      if (head.contentLength > this.#allowedBytes) throw this.#tooLarge();
+      const body = new LengthBody(this.#wire, head.contentLength);
+      if (head.contentLength > wholeBodyBytes) return new Answer(status, headers, this.#stream(body));
+      const whole = await body.whole(() => this.#awaitBytes());
+      this.#finish();
+      return new Answer(status, headers, whole);
+    }
+    if (!head.chunked) {
+      this.#reusable = false;
+      return new Answer(status, headers, this.#stream(new CloseBody(this.#wire)));
+    }
+    const body = new ChunkedBody(this.#wire);
+    const first = this.#counted(body.arrived());
+    if (!body.done) return new Answer(status, headers, this.#stream(body, first));
+    this.#finish();
+    return new Answer(status, headers, first);
+  }
+
+  #stream(body: BodyReader, first?: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.deadline = 0;
+    return new ReadableStream({
+      start: (controller) => {
+        if (first && first.length > 0) controller.enqueue(first);
+      },
+      pull: async (controller) => {
+        try {
+          const piece = await this.#nextPiece(body);
+          if (piece.length > 0) controller.enqueue(piece);
+          if (body.done) {
+            this.#finish();
+            controller.close();
+          }
+        } catch (error) {
+          controller.error(this.#end(error));
+        }
+      },
+      cancel: () => this.destroy(),
+    }, { highWaterMark: 0 });
+  }
+
+  async #nextPiece(body: BodyReader): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#failure) throw this.#failure;
+    for (;;) {
+      this.#awaitBytes();
+      const piece = await body.next();
+      if (piece.length === 0 && !body.done) continue;
+      // Time that the caller takes to ask for more is not the server's.
+      this.deadline = 0;
+      return this.#counted(piece);
+    }
+  }
+
+  #awaitBytes(): void {
+    const { idleTimeoutMs } = this.#limits;
+    if (idleTimeoutMs) this.deadline = this.#lender.deadlineIn(idleTimeoutMs);
+  }
+
+  #counted(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    this.#allowedBytes -= piece.length;
+    if (this.#allowedBytes < 0) throw this.#tooLarge();
+    return piece;
+  }
+
+  #finish(): void {
+    // Bytes after the answer, or a request still being sent, would run into the next exchange.
+    if (!this.#reusable || this.#wire.buffered > 0 || this.#wire.sending || this.idleLimitMs <= 0) {
+      this.destroy();
+      return;
+    }
+    this.deadline = 0;
+    this.#limits.signal?.removeEventListener("abort", this.#aborted);
+    this.#limits = {};
+    this.#lender.returned(this);
+  }
+
+  #fail(stage: OutboundStage, reason: string, cause?: unknown): void {
+    this.#failure ??= this.#error(stage, reason, cause);
+    this.destroy();
+  }
+
+  // The reason that was given for closing counts, not the broken read that followed from it.
+  #end(error: unknown): OutboundError {
+    this.destroy();
+    if (this.#failure) return this.#failure;
+    if (error instanceof OutboundError) return error;
+    if (error instanceof Malformed) return this.#error(this.#stage, error.message);
+    return this.#error(this.#wire.sent === 0 ? "send" : this.#stage, "the connection broke", error);
+  }
+
+  #tooLarge(): OutboundError {
+    return this.#error("too_large", `the answer is larger than ${this.#limits.maxBodyBytes} bytes`);
+  }
+
+  #error(stage: OutboundStage, reason: string, cause?: unknown): OutboundError {
+    return new OutboundError(stage, `Cannot call "${this.#origin}": ${reason}`, cause);
+  }
+}
+
+/** Length of the head with its empty line, 0 while incomplete. A bare LF never ends one, so it is refused here. */
+function headLength(bytes: Uint8Array, from: number): number {
+  for (let i = from; i < bytes.length; i++) {
+    if (bytes[i] !== 0x0a) continue;
+    if (bytes[i - 1] !== 0x0d) throw new Malformed("its headers hold a bare line break");
+    if (bytes[i - 2] === 0x0a) return i + 1;
+  }
+  return 0;
+}

@@ -1,0 +1,143 @@
+import { lookup } from "node:dns/promises";
+import { OutboundError, type OutboundStage } from "./errors.ts";
+import type { OutboundPolicy } from "./policy.ts";
+import type { Socket } from "./wire.ts";
+
+/** Where a connection goes: an origin, taken apart. */
+export interface Endpoint {
+  /** Scheme, host and port, for messages. */
+  readonly origin: string;
+  readonly tls: boolean;
+  /** Host name or address, without brackets and final dot. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How connections are made, for all of an Outbound. */
+export interface DialSettings {
+  readonly policy: OutboundPolicy;
+  /** The addresses of a host name; throws when there are none. */
+  readonly resolve: (host: string) => Promise<string[]>;
+  /** Certificates (PEM) trusted beside the runtime's own. */
+  readonly caCerts: readonly string[];
+}
+
+/** The addresses of a host name as the system knows them, the hosts file included. */
+export async function systemResolve(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
+}
+
+/** Opens a connection to a checked address of the endpoint; throws OutboundError. */
+export async function dial(
+  endpoint: Endpoint,
+  settings: DialSettings,
+  bounds: { timeoutMs: number; signal?: AbortSignal | undefined },
+): Promise<Socket> {
+  const attempt = new Attempt(endpoint, bounds.signal);
+  const ends = performance.now() + bounds.timeoutMs;
+  const addresses = await attempt.run(
+    "dns",
+    bounds.timeoutMs,
+    () => addressesOf(endpoint.host, settings.resolve),
+  );
+  // One address that may not be reached condemns the name: an honest name does not mix them.
+  for (const address of addresses) {
+    const refusal = settings.policy.refusal(endpoint.host, address);
+    if (refusal !== null) throw attempt.error("refused", refusal);
+  }
+  let failure = attempt.error("dns", "the host name has no address");
+  for (const [index, address] of addresses.entries()) {
+    // Each address gets an equal share of the time that is left, so that a dead one does not use it up.
+    const share = (ends - performance.now()) / (addresses.length - index);
+    try {
+      return await attempt.connect(address, share, settings.caCerts);
+    } catch (error) {
+      if (!(error instanceof OutboundError) || error.stage === "aborted") throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+async function addressesOf(host: string, resolve: DialSettings["resolve"]): Promise<string[]> {
+  return /^[\d.]+$|:/.test(host) ? [host] : await resolve(host);
+}
+
+const failed = {
+  dns: "the host name cannot be resolved",
+  connect: "no connection can be made",
+  tls: "the TLS handshake failed",
+};
+const tooSlow = {
+  dns: "the host name was not resolved in time",
+  connect: "no connection was made in time",
+  tls: "the TLS handshake did not end in time",
+};
+
+/** One try to reach an endpoint, ended by its time-out or the caller's signal. */
+class Attempt {
+  readonly #endpoint: Endpoint;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(endpoint: Endpoint, signal: AbortSignal | undefined) {
+    this.#endpoint = endpoint;
+    this.#signal = signal;
+  }
+
+  error(stage: OutboundStage, reason: string, cause?: unknown): OutboundError {
+    return new OutboundError(stage, `Cannot call "${this.#endpoint.origin}": ${reason}`, cause);
+  }
+
+  async connect(address: string, timeoutMs: number, caCerts: readonly string[]): Promise<Socket> {
+    const { host, port, tls } = this.#endpoint;
+    const ends = performance.now() + timeoutMs;
+    const tcp = await this.run(
+      "connect",
+      timeoutMs,
+      (signal) => Deno.connect({ hostname: address, port, signal }),
+    );
+    tcp.setNoDelay(true);
+    if (!tls) return tcp;
+    // Server name and certificate are those of the host that was asked for, not of the address.
+    const options = { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] };
+    const secure = await this.run("tls", ends - performance.now(), () => Deno.startTls(tcp, options));
+    try {
+      await this.run("tls", ends - performance.now(), () => secure.handshake());
+      return secure;
+    } catch (error) {
+      secure.close();
+      throw error;
+    }
+  }
+
+  /** Runs one step until its time-out or the caller's signal; a connection that comes later is closed. */
+  async run<T extends object>(
+    stage: "dns" | "connect" | "tls",
+    timeoutMs: number,
+    step: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    if (this.#signal?.aborted) throw this.#abortion();
+    const end = new AbortController();
+    let stop = (_: OutboundError) => {};
+    const stopped = new Promise<never>((_, reject) => stop = reject);
+    const onAbort = () => stop(this.#abortion());
+    const timer = setTimeout(() => stop(this.error("timeout", tooSlow[stage])), timeoutMs);
+    this.#signal?.addEventListener("abort", onAbort);
+    const result = step(end.signal);
+    try {
+      return await Promise.race([result, stopped]);
+    } catch (error) {
+      if (!(error instanceof OutboundError)) throw this.error(stage, failed[stage], error);
+      end.abort();
+      result.then((late) => "close" in late && typeof late.close === "function" && late.close(), () => {});
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      this.#signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #abortion(): OutboundError {
+    return this.error("aborted", "the caller ended the exchange", this.#signal?.reason);
+  }
+}

@@ -1,0 +1,125 @@
+import { Buffer } from "node:buffer";
+
+/** The byte stream below HTTP: what Deno's TCP and TLS connections have in common. */
+export interface Socket {
+  read(buffer: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  close(): void;
+}
+
+const inputBytes = 16 * 1024;
+const encoder = new TextEncoder();
+
+/** A socket with its buffers: bytes received and not yet taken, and how much of a request was sent. */
+export class Wire {
+  readonly #socket: Socket;
+  #input: Buffer = Buffer.alloc(inputBytes);
+  readonly #output = new Uint8Array(inputBytes);
+  #start = 0;
+  #end = 0;
+  #pending: Promise<number | null> | null = null;
+  /** Bytes received and bytes sent since `send` was called. */
+  received = 0;
+  sent = 0;
+  sending = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  get buffered(): number {
+    return this.#end - this.#start;
+  }
+
+  close(): void {
+    try {
+      this.#socket.close();
+    } catch (error) {
+      // Closing twice, or after the peer's reset, changes nothing.
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+  }
+
+  /** Reads on while idle and calls `ended` when the peer closes or speaks out of turn. */
+  watch(ended: () => void): void {
+    this.#start = this.#end = 0;
+    this.#pending = this.#socket.read(this.#input);
+    this.#pending.then(ended, ended);
+  }
+
+  /** Starts to send a request; `sending` and `sent` say how far it came, failures show when reading. */
+  send(head: string, body: Uint8Array | string): void {
+    this.received = this.sent = 0;
+    this.sending = true;
+    this.#write(this.#encode(head, body)).catch(() => {});
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    this.sent = await this.#socket.write(bytes);
+    while (this.sent < bytes.length) this.sent += await this.#socket.write(bytes.subarray(this.sent));
+    this.sending = false;
+  }
+
+  // One piece, so that a request usually is one segment and one system call.
+  #encode(head: string, body: Uint8Array | string): Uint8Array {
+    const most = head.length * 2 + (typeof body === "string" ? body.length * 3 : body.length);
+    const out = most <= this.#output.length ? this.#output : new Uint8Array(most);
+    let at = encoder.encodeInto(head, out).written;
+    // Header values may hold obs-text, which is one byte a character (RFC 9110 section 5.5).
+    if (at !== head.length) at = Buffer.from(out.buffer).write(head, 0, "latin1");
+    if (typeof body === "string") {
+      return out.subarray(0, at + encoder.encodeInto(body, out.subarray(at)).written);
+    }
+    out.set(body, at);
+    return out.subarray(0, at + body.length);
+  }
+
+  /** Waits for more bytes in the buffer; false at the end of the stream. */
+  async fill(): Promise<boolean> {
+    let reading = this.#pending;
+    this.#pending = null;
+    if (reading === null) {
+      this.#makeRoom();
+      reading = this.#socket.read(this.#input.subarray(this.#end));
+    }
+    const n = await reading;
+    if (n === null) return false;
+    this.#end += n;
+    this.received += n;
+    return true;
+  }
+
+  #makeRoom(): void {
+    if (this.#start === this.#end) this.#start = this.#end = 0;
+    if (this.#end < this.#input.length) return;
+    const whole = this.#start > 0 ? this.#input : Buffer.alloc(this.#input.length * 2);
+    this.#input.copy(whole, 0, this.#start, this.#end);
+    this.#input = whole;
+    this.#end -= this.#start;
+    this.#start = 0;
+  }
+
+  /** Waits for bytes into `target`; null at the end of the stream. Only while nothing is buffered. */
+  async readInto(target: Uint8Array): Promise<number | null> {
+    const n = await this.#socket.read(target);
+    if (n !== null) this.received += n;
+    return n;
+  }
+
+  /** The buffered bytes, valid until the next call. */
+  view(): Uint8Array {
+    return this.#input.subarray(this.#start, this.#end);
+  }
+
+  /** Drops the first `count` buffered bytes. */
+  skip(count: number): void {
+    this.#start += count;
+  }
+
+  /** Takes the first `count` buffered bytes as text, one character a byte. */
+  takeText(count: number): string {
+    const from = this.#start;
+    this.#start += count;
+    return this.#input.toString("latin1", from, this.#start);
+  }
+}
