@@ -1,0 +1,119 @@
+import { LRUCache } from "lru-cache";
+import type { Log } from "../log.ts";
+import type { Outbound, OutboundTarget } from "../outbound.ts";
+import * as connections from "../storage/connections.ts";
+import type { Db } from "../storage/dialect.ts";
+import type { Vault } from "../vault.ts";
+import { credentialHeaders, type Header } from "./credentials.ts";
+
+/** Where a proxied message goes, and with which credential. Never logged, never returned to a caller. */
+export interface RelayTarget {
+  readonly id: string;
+  readonly organizationId: string;
+  readonly title: string;
+  readonly status: connections.RelayRow["status"];
+  readonly url: string;
+  /** Names in lower case. */
+  readonly headers: readonly Header[];
+  readonly target: OutboundTarget;
+  /** What the upstream listed last; null where it never answered. */
+  readonly tools: connections.ParsedConnection["tools"];
+}
+
+interface Known {
+  readonly target: RelayTarget;
+  readonly version: number;
+  /** When the database was last asked, in milliseconds of `performance.now()`. */
+  checkedAt: number;
+}
+
+/** How long a target is taken as it is: a change made by another process takes effect within a second. */
+const validMs = 800;
+
+/** What the class needs; a part of the services. */
+export interface UpstreamServices {
+  readonly db: Db;
+  readonly vault: Vault;
+  readonly outbound: Outbound;
+  readonly log: Log;
+}
+
+/** Our client side: finds where a connection's messages go and what identifies us there. Made once. */
+export class Upstream {
+  readonly #services: UpstreamServices;
+  readonly #known = new LRUCache<string, Known>({ max: 10_000 });
+  readonly #loading = new Map<string, Promise<RelayTarget | null>>();
+  #changes = 0;
+
+  constructor(services: UpstreamServices) {
+    this.#services = services;
+  }
+
+  /**
+   * The target of an organization's connection, at once while it is known; null where the organization has none such.
+   * Throws where its secret does not open, or `outbound_refused` where its address may not be reached.
+   */
+  target(organizationId: string, connectionId: string): RelayTarget | null | Promise<RelayTarget | null> {
+    const key = keyOf(organizationId, connectionId);
+    const known = this.#known.get(key);
+    if (known !== undefined && performance.now() - known.checkedAt < validMs) return known.target;
+    const loading = this.#loading.get(key);
+    if (loading !== undefined) return loading;
+    const started = this.#load(organizationId, connectionId, known).finally(() => {
+      if (this.#loading.get(key) === started) this.#loading.delete(key);
+    });
+    this.#loading.set(key, started);
+    return started;
+  }
+
+  /** Drops what is known of a connection, or of all; the next call reads it anew. */
+  forget(connectionId?: string): void {
+    this.#changes++;
+    for (const known of [this.#known, this.#loading]) {
+      for (const key of [...known.keys()]) {
+        if (connectionId === undefined || key.startsWith(`${connectionId} `)) known.delete(key);
+      }
+    }
+  }
+
+  async #load(
+    organizationId: string,
+    connectionId: string,
+    known: Known | undefined,
+  ): Promise<RelayTarget | null> {
+    const { db } = this.#services;
+    const changes = this.#changes;
+    const checkedAt = performance.now();
+    if (known && await connections.findVersion(db, organizationId, connectionId) === known.version) {
+      known.checkedAt = checkedAt;
+      return known.target;
+    }
+    const key = keyOf(organizationId, connectionId);
+    const row = await connections.findForRelay(db, organizationId, connectionId);
+    if (row?.connection_url == null) {
+      this.#known.delete(key);
+      return null;
+    }
+    const target = await this.#targetOf(row, row.connection_url);
+    // What was read before a change in this process must not be kept after it.
+    if (changes === this.#changes) this.#known.set(key, { target, version: row.updated_at, checkedAt });
+    return target;
+  }
+
+  async #targetOf(row: connections.RelayRow, url: string): Promise<RelayTarget> {
+    return Object.freeze({
+      id: row.id,
+      organizationId: row.organization_id,
+      title: row.title,
+      status: row.status,
+      url,
+      headers: await credentialHeaders(row, this.#services.vault),
+      target: this.#services.outbound.target(url),
+      tools: connections.parseTools(row),
+    });
+  }
+}
+
+function keyOf(organizationId: string, connectionId: string): string {
+  return `${connectionId} ${organizationId}`;
+}
