@@ -16,7 +16,8 @@ export function canReach(actor: Actor, resource: string): boolean {
 function allowedByRole(actor: Actor, resource: string, action: string): boolean {
   return actor.roles.some((role) => {
     const power = powerOf(role);
-    return !power.lacks.has(action) && grants(power.grants, resource, action);
+    const lacks = resource === "self" && power.lacks.has(action);
+    return !lacks && grants(power.grants, resource, action);
   });
 }
 
@@ -26,10 +27,20 @@ function grants(permissions: Permissions, resource: string, action: string): boo
 
 /** The action entries that apply to a resource, from its own id, its kind and `*`. */
 function entriesFor(permissions: Permissions, resource: string): readonly string[] {
-  const own = permissions[resource] ?? [];
-  const kind = resource === "self" ? [] : permissions[`${resource.slice(0, resource.indexOf("_"))}_*`] ?? [];
-  const any = permissions["*"] ?? [];
+  const own = entriesOf(permissions, resource);
+  const any = resource === "*" ? none : entriesOf(permissions, "*");
+  const end = resource.indexOf("_") + 1;
+  const kind = end === 0 || resource.endsWith("*")
+    ? none
+    : entriesOf(permissions, `${resource.slice(0, end)}*`);
   return kind.length === 0 && any.length === 0 ? own : [...own, ...kind, ...any];
+}
+
+const none: readonly string[] = [];
+
+/** A resource may be named like something that every object has, such as `constructor`. */
+function entriesOf(permissions: Permissions, resource: string): readonly string[] {
+  return Object.hasOwn(permissions, resource) ? permissions[resource] ?? none : none;
 }
 
 /**
@@ -59,9 +70,18 @@ function matchesGlob(pattern: string, text: string): boolean {
 
 /** True where the actor may hand `wanted` to a new key: a key never makes one that can do more than itself. */
 export function mayGrant(actor: Actor, wanted: Permissions): boolean {
-  const limits = actor.limits;
-  if (limits === null) return true; // a person's power is intersected at each use of the key
+  // A person's own power is intersected at each use of the key.
+  return actor.limits === null || covers(actor.limits, wanted);
+}
+
+/** True where `permissions` allow all that `wanted` allows. */
+export function covers(permissions: Permissions, wanted: Permissions): boolean {
   return Object.entries(wanted).every(([resource, actions]) =>
-    actions.every((action) => grants(limits, resource, action))
+    actions.every((action) => grants(permissions, resource, action))
   );
+}
+
+/** True for those who look after the whole organization, its members and everybody's keys. */
+export function isManager(actor: Actor): boolean {
+  return actor.roles.includes("owner") || actor.roles.includes("admin");
 }
