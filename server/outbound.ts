@@ -1,12 +1,14 @@
 import type { Connection, OutboundExchange } from "./outbound/connection.ts";
 import { systemResolve } from "./outbound/dial.ts";
 import { OutboundError } from "./outbound/errors.ts";
+import { follow, type OutboundInit } from "./outbound/follow.ts";
 import { OutboundPolicy, type PolicyOptions } from "./outbound/policy.ts";
 import { Pool } from "./outbound/pool.ts";
 import { compose, type OutboundRequest, type OutboundTarget, parseTarget } from "./outbound/request.ts";
 
 export type { OutboundExchange } from "./outbound/connection.ts";
 export { OutboundError, type OutboundStage } from "./outbound/errors.ts";
+export type { OutboundInit } from "./outbound/follow.ts";
 export { parseOutboundAllow } from "./outbound/policy.ts";
 export type { OutboundRequest, OutboundTarget } from "./outbound/request.ts";
 
@@ -56,6 +58,14 @@ export class Outbound {
         if (!mayRepeat || !await connection.mayRepeat(message.method)) throw error;
       }
     }
+  }
+
+  /**
+   * The platform's `fetch` for libraries and OAuth, through the outbound policy: at most five redirects, each
+   * checked, credentials kept to their origin, bodies capped. Throws OutboundError, or the signal's reason.
+   */
+  fetch(input: string | URL | Request, init?: OutboundInit): Promise<Response> {
+    return follow((target, request) => this.exchange(target, request), input, init);
   }
 
   // A server's close is seen on the event loop's next turn, so a connection that lay for a while gets that turn
