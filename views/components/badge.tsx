@@ -1,0 +1,42 @@
+import type { Child } from "hono/jsx";
+import type { Connection, Outcome } from "../types.ts";
+import { bucket, classes, initial } from "../format.ts";
+
+export type Tone = "good" | "warn" | "bad" | "quiet";
+
+/** A short state in words with a coloured dot. */
+export function Badge({ tone, children, large }: { tone: Tone; children?: Child; large?: boolean }) {
+  return <span class={classes("badge", tone, large && "large")}>{children}</span>;
+}
+
+/** The initial of a name on one of eight colours, the same colour for the same name. */
+export function Tile({ name, large }: { name: string; large?: boolean }) {
+  return (
+    <span class={classes("tile", `tile-${bucket(name, 8)}`, large && "large")} aria-hidden="true">
+      {initial(name)}
+    </span>
+  );
+}
+
+const SLOW_MS = 1500;
+
+/** Says in a word or two how a connection does: off, not reachable, not tested, slow or healthy. */
+export function connectionState(
+  connection: Pick<Connection, "status" | "tools">,
+  medianMs?: number | null,
+): { tone: Tone; text: string } {
+  if (connection.status === "inactive") return { tone: "quiet", text: "Off" };
+  if (connection.status === "error") return { tone: "bad", text: "Not reachable" };
+  if (medianMs !== null && medianMs !== undefined && medianMs >= SLOW_MS) {
+    return { tone: "warn", text: "Slow" };
+  }
+  return { tone: "good", text: "Healthy" };
+}
+
+const outcomeTone: Record<Outcome, Tone> = { ok: "good", denied: "bad", failed: "warn" };
+
+/** The outcome of a recorded call, with its reason where there is one. */
+export function OutcomeBadge({ outcome, reason }: { outcome: Outcome; reason?: string | null | undefined }) {
+  const said = reason ? `${outcome}: ${reason.length > 60 ? `${reason.slice(0, 59)}…` : reason}` : outcome;
+  return <Badge tone={outcomeTone[outcome]}>{said}</Badge>;
+}

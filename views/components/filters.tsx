@@ -1,0 +1,81 @@
+import type { Child } from "hono/jsx";
+import type { Choice } from "./form.tsx";
+
+/**
+ * Search and filters of a list: a plain GET form whose fields live in the URL. With htmx it asks while one types and
+ * swaps the element with the id `target`; without scripts a button sends it.
+ */
+export function Filters(
+  { action, target, label, children }: { action: string; target: string; label: string; children?: Child },
+) {
+  return (
+    <form
+      class="filters"
+      method="get"
+      action={action}
+      role="search"
+      aria-label={label}
+      hx-get={action}
+      hx-trigger="input delay:250ms, submit"
+      hx-target={`#${target}`}
+      hx-swap="outerHTML"
+      hx-replace-url="true"
+      hx-sync="this:replace"
+    >
+      {children}
+      <noscript>
+        <button type="submit" class="button plain">Apply</button>
+      </noscript>
+      <span class="spinner" role="presentation"></span>
+    </form>
+  );
+}
+
+/** The search box of a list. */
+export function SearchBox(
+  { label, value, name = "q", id = "list-search" }: {
+    label: string;
+    value: string;
+    name?: string;
+    id?: string;
+  },
+) {
+  return (
+    <div class="search">
+      <label class="hidden" for={id}>{label}</label>
+      <input
+        class="control"
+        type="search"
+        id={id}
+        name={name}
+        value={value}
+        placeholder={label}
+        autocomplete="off"
+      />
+    </div>
+  );
+}
+
+/** A filter as a pill: its name and the choice that is made. */
+export function PillSelect(
+  { label, name, value, choices, end }: {
+    label: string;
+    name: string;
+    value: string;
+    choices: readonly Choice[];
+    /** At the far end of the row. */
+    end?: boolean;
+  },
+) {
+  const id = `pill-${name}`;
+  return (
+    <span class={end ? "pill end" : "pill"}>
+      <label for={id}>{`${label}:`}</label>
+      <select id={id} name={name}>
+        {choices.map((choice) => (
+          <option value={choice.value} selected={choice.value === value}>{choice.text}</option>
+        ))}
+      </select>
+    </span>
+  );
+}

@@ -1,0 +1,136 @@
+import type { Shell } from "../types.ts";
+import { count, initial } from "../format.ts";
+import { paths } from "../paths.ts";
+import { Form } from "./form.tsx";
+import { Icon, type IconName } from "./icons.tsx";
+import { Menu } from "./menu.tsx";
+
+/** A page group that the navigation can mark; `none` for pages that belong to no group. */
+export type Place = "home" | "connections" | "activity" | "members" | "api-keys" | "settings" | "none";
+
+interface Entry {
+  place: Place;
+  text: string;
+  icon: IconName;
+  href: string;
+  count?: number | undefined;
+}
+
+function Entries({ entries, place }: { entries: readonly Entry[]; place: Place }) {
+  return (
+    <ul>
+      {entries.map((entry) => (
+        <li>
+          <a href={entry.href} aria-current={entry.place === place ? "page" : undefined}>
+            <Icon name={entry.icon} />
+            <span>{entry.text}</span>
+            {entry.count !== undefined && <span class="nav-count">{count(entry.count)}</span>}
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function OrganizationMenu({ shell }: { shell: Shell }) {
+  const current = shell.organization;
+  const name = current?.name ?? "No organization";
+  return (
+    <Menu
+      class="organization"
+      label={`Organization: ${name}. Change it`}
+      summary={
+        <>
+          <span class="organization-name">{name}</span>
+          <Icon name="chevron" />
+        </>
+      }
+    >
+      <Form csrf={shell.csrf} action={paths.activeOrganization}>
+        {shell.organizations.map((organization) => (
+          <button
+            class="menu-item"
+            type="submit"
+            name="organizationId"
+            value={organization.id}
+            aria-current={organization.id === current?.id ? "true" : undefined}
+          >
+            <span>{organization.name}</span>
+            {organization.id === current?.id && <Icon name="check" />}
+          </button>
+        ))}
+      </Form>
+      <hr />
+      <a class="menu-item" href={paths.newOrganization}>
+        <Icon name="plus" />
+        New organization
+      </a>
+    </Menu>
+  );
+}
+
+function UserMenu({ shell }: { shell: Shell }) {
+  const name = shell.user.name || shell.user.email;
+  return (
+    <Menu
+      class="user"
+      label={`Account of ${name}`}
+      up
+      summary={
+        <>
+          <span class="avatar" aria-hidden="true">{initial(name)}</span>
+          <span class="user-name">{name}</span>
+          <Icon name="chevron" />
+        </>
+      }
+    >
+      <p class="menu-note">{shell.user.email}</p>
+      <hr />
+      <a class="menu-item" href={`${paths.settings}#account`}>Account and theme</a>
+      <Form csrf={shell.csrf} action={paths.signOut}>
+        <button class="menu-item" type="submit">Sign out</button>
+      </Form>
+    </Menu>
+  );
+}
+
+/** Organization switcher, the pages, and the account, for the side column and for the menu of a phone. */
+export function SideNavigation({ shell, place }: { shell: Shell; place: Place }) {
+  const counts = shell.counts ?? {};
+  return (
+    <>
+      <OrganizationMenu shell={shell} />
+      <nav class="navigation" aria-label="Main">
+        <Entries
+          place={place}
+          entries={[
+            { place: "home", text: "Home", icon: "home", href: paths.home },
+            {
+              place: "connections",
+              text: "Connections",
+              icon: "plug",
+              href: paths.connections,
+              count: counts.connections,
+            },
+            { place: "activity", text: "Activity", icon: "activity", href: paths.activity },
+          ]}
+        />
+        <p class="nav-group">People</p>
+        <Entries
+          place={place}
+          entries={[
+            { place: "members", text: "Members", icon: "person", href: paths.members, count: counts.members },
+            { place: "api-keys", text: "API keys", icon: "key", href: paths.apiKeys, count: counts.apiKeys },
+          ]}
+        />
+        <div class="nav-foot">
+          <Entries
+            place={place}
+            entries={[{ place: "settings", text: "Settings", icon: "gear", href: paths.settings }]}
+          />
+        </div>
+      </nav>
+      <UserMenu shell={shell} />
+    </>
+  );
+}

@@ -1,0 +1,102 @@
+import type { Child } from "hono/jsx";
+import type { Connection, Shell, TestResult } from "./types.ts";
+import { Badge, connectionState, Tile } from "./components/badge.tsx";
+import { Button, ButtonLink } from "./components/button.tsx";
+import { Form } from "./components/form.tsx";
+import { Tabs } from "./components/tabs.tsx";
+import { TestPanel } from "./components/test_panel.tsx";
+import { addressOf, duration } from "./format.ts";
+import { Layout } from "./layout.tsx";
+import { paths } from "./paths.ts";
+
+export type ConnectionTab = "tools" | "resources" | "prompts" | "credentials" | "activity" | "settings";
+
+/** What every page of one connection is given. */
+export interface ConnectionPageProps {
+  shell: Shell;
+  connection: Connection;
+  /** Median of the last seven days, beside the state. */
+  medianMs?: number | null | undefined;
+  /** Null while the upstream has not said. */
+  counts: { tools: number | null; resources: number | null; prompts: number | null };
+  /** The test that was just made. */
+  test?: TestResult | null | undefined;
+}
+
+export interface ConnectionFrameProps extends ConnectionPageProps {
+  /** Null where no tab is shown as current. */
+  tab: ConnectionTab | null;
+  children?: Child;
+}
+
+const names: Record<ConnectionTab, string> = {
+  tools: "Tools",
+  resources: "Resources",
+  prompts: "Prompts",
+  credentials: "Credentials",
+  activity: "Activity",
+  settings: "Settings",
+};
+
+function tabsOf({ connection, counts, shell, tab }: ConnectionFrameProps) {
+  const shown: ConnectionTab[] = ["tools", "resources", "prompts"];
+  if (shell.canManage) shown.push("credentials");
+  shown.push("activity");
+  if (shell.canManage) shown.push("settings");
+  return shown.map((one) => ({
+    text: names[one],
+    href: one === "tools" ? paths.connection(connection.id) : paths.connectionTab(connection.id, one),
+    count: one === "tools" || one === "resources" || one === "prompts" ? counts[one] ?? undefined : undefined,
+    current: one === tab,
+  }));
+}
+
+/** The head of a connection's pages: name, address, state, test and tabs. */
+export function ConnectionFrame(props: ConnectionFrameProps) {
+  const { shell, connection, medianMs, test, tab, children } = props;
+  const state = connectionState(connection, medianMs);
+  const measured = connection.status === "active" && medianMs !== null && medianMs !== undefined;
+  const title = tab === null || tab === "tools" ? connection.title : `${names[tab]} · ${connection.title}`;
+  return (
+    <Layout title={title} shell={shell} place="connections">
+      <header class="page-head">
+        <div class="page-title thing-head">
+          <Tile name={connection.title} large />
+          <div class="thing-text">
+            <h1>{connection.title}</h1>
+            <p class="sub mono">{addressOf(connection)}</p>
+          </div>
+        </div>
+        <div class="row actions">
+          <Badge tone={state.tone} large>
+            {measured ? `${state.text}, ${duration(medianMs)}` : state.text}
+          </Badge>
+          <Form
+            csrf={shell.csrf}
+            action={paths.testConnection(connection.id)}
+            hx-post={paths.testConnection(connection.id)}
+            hx-target="#test-panel"
+            hx-select="#test-panel"
+            hx-swap="outerHTML"
+            hx-sync="this:drop"
+          >
+            <Button>Test</Button>
+          </Form>
+          <ButtonLink kind="main" href={paths.connectClient(connection.id)}>Connect a client</ButtonLink>
+        </div>
+      </header>
+      <TestPanel test={test} connection={connection} />
+      <Tabs label="Parts of the connection" tabs={tabsOf(props)} />
+      {children}
+    </Layout>
+  );
+}
+
+/** What POST /connections/:id/test answers: how far the test came. With htmx only its panel is taken. */
+export function ConnectionTestPage(props: ConnectionPageProps & { test: TestResult }) {
+  return (
+    <ConnectionFrame {...props} tab={null}>
+      <ButtonLink href={paths.connection(props.connection.id)}>Back to the tools</ButtonLink>
+    </ConnectionFrame>
+  );
+}

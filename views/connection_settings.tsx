@@ -1,0 +1,181 @@
+import type { FormState } from "./types.ts";
+import { Button, ButtonLink } from "./components/button.tsx";
+import { Card } from "./components/card.tsx";
+import { Check, entered, Form, FormMessage, TextAreaField, TextField } from "./components/form.tsx";
+import { ConfirmPage } from "./confirm.tsx";
+import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
+import { plural } from "./format.ts";
+import { paths } from "./paths.ts";
+import type { Shell } from "./types.ts";
+
+/** Posts title, description, url and status to /connections/:id/settings. */
+export interface ConnectionSettingsPageProps extends ConnectionPageProps {
+  form?: FormState;
+}
+
+/** Name, description, address and state of a connection, and the way to delete it. */
+export function ConnectionSettingsPage(props: ConnectionSettingsPageProps) {
+  const { shell, connection, form } = props;
+  const status = form?.values?.status ?? (connection.status === "inactive" ? "inactive" : "active");
+  return (
+    <ConnectionFrame {...props} tab="settings">
+      <div class="stack narrow">
+        <Card>
+          <Form csrf={shell.csrf} action={paths.connectionTab(connection.id, "settings")} class="stack">
+            <FormMessage state={form} />
+            <TextField {...entered(form, "title", connection.title)} label="Title" required />
+            <TextAreaField
+              {...entered(form, "description", connection.description)}
+              label="Description"
+              rows={2}
+              hint="What it is for, for the people who choose it."
+            />
+            {connection.connection_type !== "STDIO" && (
+              <TextField
+                {...entered(form, "url", connection.connection_url)}
+                label="URL"
+                type="url"
+                mono
+                required
+                hint="Clients are not affected when it changes: they know only the address in Mesh."
+              />
+            )}
+            <fieldset>
+              <legend>Status</legend>
+              <Check
+                type="radio"
+                id="status-active"
+                name="status"
+                value="active"
+                checked={status === "active"}
+              >
+                On
+              </Check>
+              <Check
+                type="radio"
+                id="status-inactive"
+                name="status"
+                value="inactive"
+                checked={status === "inactive"}
+                hint="Calls are refused; nothing is deleted."
+              >
+                Off
+              </Check>
+            </fieldset>
+            <div class="row">
+              <Button kind="main">Save</Button>
+            </div>
+          </Form>
+        </Card>
+        <Card title="Delete this connection">
+          <p class="second">
+            Clients that use it stop working at once, and its credentials are destroyed. The log keeps what
+            was called.
+          </p>
+          <div class="row card-foot">
+            <ButtonLink class="bad" href={paths.deleteConnection(connection.id)}>
+              Delete connection…
+            </ButtonLink>
+          </div>
+        </Card>
+      </div>
+    </ConnectionFrame>
+  );
+}
+
+/** Posts token, remove_token, headers and remove_header (repeated) to /connections/:id/credentials. */
+export interface ConnectionCredentialsPageProps extends ConnectionPageProps {
+  form?: FormState;
+}
+
+/** The token and headers that Mesh adds to every call; values are written, never shown. */
+export function ConnectionCredentialsPage(props: ConnectionCredentialsPageProps) {
+  const { shell, connection, form } = props;
+  const headers = Object.keys(connection.connection_headers?.headers ?? {});
+  return (
+    <ConnectionFrame {...props} tab="credentials">
+      <div class="stack narrow">
+        <Card>
+          <Form csrf={shell.csrf} action={paths.connectionTab(connection.id, "credentials")} class="stack">
+            <FormMessage state={form} />
+            <p class="second">
+              Mesh adds these to every call. They are stored encrypted and never shown again, to nobody.
+            </p>
+            <TextField
+              {...entered(form, "token")}
+              value=""
+              label="Token"
+              type="password"
+              autocomplete="off"
+              mono
+              placeholder={connection.has_token ? "A token is stored; paste another to replace it" : ""}
+              hint="Sent as Authorization: Bearer."
+            />
+            {connection.has_token && (
+              <Check id="remove-token" name="remove_token" value="1">Remove the stored token</Check>
+            )}
+            {headers.length > 0 && (
+              <fieldset>
+                <legend>Stored headers</legend>
+                {headers.map((name, index) => (
+                  <Check id={`remove-header-${index}`} name="remove_header" value={name}>
+                    {"Remove "}
+                    <code>{name}</code>
+                  </Check>
+                ))}
+              </fieldset>
+            )}
+            <TextAreaField
+              {...entered(form, "headers")}
+              label={headers.length > 0 ? "Add or replace headers" : "Headers"}
+              mono
+              rows={3}
+              placeholder="X-Api-Key: value"
+              hint="One a line, name and value with a colon between."
+            />
+            <div class="row">
+              <Button kind="main">Save</Button>
+            </div>
+          </Form>
+        </Card>
+      </div>
+    </ConnectionFrame>
+  );
+}
+
+export interface DeleteConnectionPageProps {
+  shell: Shell;
+  connection: { id: string; title: string };
+  /** Keys that name this connection in their permissions. */
+  keyCount: number;
+  /** Calls of the last seven days. */
+  calls: number;
+  form?: FormState | undefined;
+}
+
+/** Asks before a connection is deleted. */
+export function DeleteConnectionPage(
+  { shell, connection, keyCount, calls, form }: DeleteConnectionPageProps,
+) {
+  return (
+    <ConfirmPage
+      shell={shell}
+      place="connections"
+      title={`Delete connection “${connection.title}”`}
+      consequences={[
+        calls > 0
+          ? `It was called ${plural(calls, "time")} in the last 7 days; those clients stop working at once.`
+          : "It was not called in the last 7 days.",
+        keyCount > 0
+          ? `${plural(keyCount, "API key")} lose${keyCount === 1 ? "s" : ""} access to it.`
+          : "No API key names it.",
+        "Its stored credentials are destroyed and cannot be brought back.",
+        "The log keeps what was called.",
+      ]}
+      action={paths.deleteConnection(connection.id)}
+      confirm="Delete connection"
+      cancel={paths.connectionTab(connection.id, "settings")}
+      form={form}
+    />
+  );
+}

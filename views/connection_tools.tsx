@@ -1,0 +1,191 @@
+import type { Tool } from "./types.ts";
+import { Badge } from "./components/badge.tsx";
+import { Button } from "./components/button.tsx";
+import { Card, EmptyState, Notice } from "./components/card.tsx";
+import { CodeBlock } from "./components/code.tsx";
+import { Form, TextAreaField } from "./components/form.tsx";
+import { ToolInput } from "./components/tool_input.tsx";
+import { ToolResult, type ToolResultProps } from "./components/tool_result.tsx";
+import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
+import { plural } from "./format.ts";
+import { paths } from "./paths.ts";
+import { fieldsOf, type InputField } from "./schema_form.ts";
+
+/**
+ * What the tester holds. The form posts tool, mode, csrf, action (`run`, `as-form`, `as-json` or `curl`) and, by mode,
+ * `arg.<property>` or json.
+ */
+export interface ToolTesterState {
+  mode: "form" | "json";
+  /** Entries of the form by control name; what is missing starts with the schema's default. */
+  values?: Readonly<Record<string, string>> | undefined;
+  /** The arguments as JSON text, for the mode `json`. */
+  json?: string | undefined;
+  /** By control name; `json` for the JSON text. */
+  errors?: Readonly<Record<string, string>> | undefined;
+  /** The call as a command, after `curl`. */
+  curl?: string | undefined;
+  result?: ToolResultProps | undefined;
+}
+
+export interface ConnectionToolsPageProps extends ConnectionPageProps {
+  /** Null while the upstream has not said; only what the caller may use. */
+  tools: readonly Tool[] | null;
+  /** The tool that is open. */
+  selected: Tool | null;
+  tester?: ToolTesterState | undefined;
+}
+
+function ToolList({ connectionId, tools, selected }: {
+  connectionId: string;
+  tools: readonly Tool[];
+  selected: Tool | null;
+}) {
+  return (
+    <nav class="tool-list" aria-label="Tools">
+      <div>
+        <label class="hidden" for="tool-search">Search tools</label>
+        <input
+          class="control js-only"
+          type="search"
+          id="tool-search"
+          placeholder={`Search ${plural(tools.length, "tool")}`}
+          data-filter="tool-names"
+          autocomplete="off"
+        />
+      </div>
+      <ul id="tool-names">
+        {tools.map((tool) => (
+          <li>
+            <a
+              href={paths.connectionTool(connectionId, tool.name)}
+              aria-current={tool.name === selected?.name ? "page" : undefined}
+            >
+              <b>{tool.name}</b>
+              <small>{tool.title ?? tool.description ?? ""}</small>
+            </a>
+          </li>
+        ))}
+      </ul>
+      <p id="tool-names-none" class="small muted" hidden>No tool matches.</p>
+    </nav>
+  );
+}
+
+/** Says what a tool's annotations promise; they are the server's own word. */
+function Effect({ tool }: { tool: Tool }) {
+  const { readOnlyHint, destructiveHint } = tool.annotations ?? {};
+  if (readOnlyHint === true) return <Badge tone="quiet">Reads</Badge>;
+  if (destructiveHint === true) return <Badge tone="bad">Destroys</Badge>;
+  return readOnlyHint === false || destructiveHint === false ? <Badge tone="warn">Writes</Badge> : null;
+}
+
+function Inputs({ fields, tester }: { fields: readonly InputField[] | null; tester: ToolTesterState }) {
+  if (tester.mode === "json" || fields === null) {
+    return (
+      <TextAreaField
+        name="json"
+        label="Arguments as JSON"
+        mono
+        rows={10}
+        value={tester.json ?? "{}"}
+        error={tester.errors?.json}
+        hint={fields === null ? "The schema of this tool cannot be shown as a form." : undefined}
+      />
+    );
+  }
+  if (fields.length === 0) return <p class="muted">This tool takes no arguments.</p>;
+  return (
+    <>
+      {fields.map((field, index) => (
+        <ToolInput
+          id={`argument-${index}`}
+          field={field}
+          value={tester.values?.[field.name]}
+          error={tester.errors?.[field.name]}
+        />
+      ))}
+    </>
+  );
+}
+
+function Tester({ page, tool }: { page: ConnectionToolsPageProps; tool: Tool }) {
+  const { connection, shell } = page;
+  const fields = fieldsOf(tool.inputSchema);
+  const tester: ToolTesterState = page.tester ?? { mode: fields === null ? "json" : "form" };
+  const asJson = tester.mode === "json" || fields === null;
+  const text = tool.description ?? "";
+  return (
+    <div id="tester">
+      <Card>
+        <div class="tool-head">
+          <div>
+            <h2 class="tool-name">{tool.name}</h2>
+            {tool.title && tool.title !== tool.name && <p>{tool.title}</p>}
+            {text && <p class={text.length > 400 ? "tool-text long" : "tool-text"}>{text}</p>}
+          </div>
+          <Effect tool={tool} />
+        </div>
+        <Form
+          csrf={shell.csrf}
+          class="stack"
+          action={paths.runTool(connection.id)}
+          hx-post={paths.runTool(connection.id)}
+          hx-target="#tester"
+          hx-select="#tester"
+          hx-swap="outerHTML"
+          hx-sync="this:drop"
+        >
+          <input type="hidden" name="tool" value={tool.name} />
+          <input type="hidden" name="mode" value={asJson ? "json" : "form"} />
+          <Inputs fields={fields} tester={tester} />
+          <div class="form-foot">
+            <Button kind="main" name="action" value="run">Run tool</Button>
+            {fields !== null && (
+              <Button name="action" value={asJson ? "as-form" : "as-json"} formnovalidate>
+                {asJson ? "As form" : "As JSON"}
+              </Button>
+            )}
+            <Button name="action" value="curl" formnovalidate>Copy as curl</Button>
+            <span class="small muted">Runs as you, through Mesh; it will be in the log.</span>
+          </div>
+        </Form>
+      </Card>
+      {tester.curl && (
+        <div class="result">
+          <CodeBlock
+            id="curl-text"
+            label="Put a key in MESH_API_KEY, then run this in a shell"
+            text={tester.curl}
+          />
+        </div>
+      )}
+      {tester.result && <ToolResult {...tester.result} />}
+    </div>
+  );
+}
+
+/** The tools of a connection with a form to try each. */
+export function ConnectionToolsPage(props: ConnectionToolsPageProps) {
+  const { tools, selected, connection } = props;
+  return (
+    <ConnectionFrame {...props} tab="tools">
+      {tools === null || tools.length === 0
+        ? (
+          <EmptyState title={tools === null ? "The tools are not known yet" : "No tools"}>
+            {tools === null
+              ? "The server has not answered so far. Test says how far it came and asks for the tools again."
+              : "The server offers no tools, or none that you may use."}
+          </EmptyState>
+        )
+        : (
+          <div class="tester">
+            <ToolList connectionId={connection.id} tools={tools} selected={selected} />
+            {selected
+              ? <Tester page={props} tool={selected} />
+              : <Notice tone="quiet">Choose a tool to see what it takes and to try it.</Notice>}
+          </div>
+        )}
+    </ConnectionFrame>
+  );
+}
