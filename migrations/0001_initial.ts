@@ -11,6 +11,7 @@ export async function initial(db: Untyped, kind: DatabaseKind): Promise<void> {
   await membership(db, kind);
   await apiKeys(db, kind);
   await connections(db, kind);
+  await taskOwners(db, kind);
   await auditLog(db, kind);
 }
 
@@ -152,6 +153,18 @@ async function connections(db: Untyped, kind: DatabaseKind): Promise<void> {
     .execute();
   await db.schema.createIndex("connection_tools_connection").on("connection_tools").column("connection_id")
     .execute();
+}
+
+async function taskOwners(db: Untyped, kind: DatabaseKind): Promise<void> {
+  await db.schema.createTable("task_owners")
+    .addColumn("id", key(kind), (c) => c.primaryKey())
+    .addColumn("organization_id", key(kind), (c) => c.notNull())
+    .addColumn("connection_id", key(kind), (c) => c.notNull())
+    .addColumn("user_id", key(kind), (c) => c.notNull())
+    .addColumn("created_at", whole(kind), (c) => c.notNull())
+    .execute();
+  await db.schema.createIndex("task_owners_owner").on("task_owners")
+    .columns(["organization_id", "connection_id", "user_id", "created_at"]).execute();
 }
 
 async function auditLog(db: Untyped, kind: DatabaseKind): Promise<void> {

@@ -18,6 +18,8 @@ export interface Config {
   readonly trustProxy: boolean;
   readonly outboundAllow: readonly string[];
   readonly auditRetentionDays: number;
+  /** The longest silence of an upstream during a call, in seconds. */
+  readonly upstreamTimeoutSeconds: number;
   readonly auth: AuthConfig;
 }
 
@@ -133,6 +135,13 @@ export const settings = {
     help: "Days that rows of the audit log are kept; 0 keeps them for ever",
     parse: (text) => wholeNumber(text, { min: 0, max: 36500 }),
   }),
+  upstreamTimeoutSeconds: setting({
+    env: "UPSTREAM_TIMEOUT_SECONDS",
+    fallback: "120",
+    secret: false,
+    help: "Longest silence of an upstream server during a call; progress starts it anew",
+    parse: (text) => wholeNumber(text, { min: 1, max: 86400 }),
+  }),
 };
 
 function nonEmpty(text: string): string {
@@ -245,6 +254,7 @@ export function loadConfig(source: Source = processSource): Config {
     trustProxy: read(settings.trustProxy, source),
     outboundAllow: read(settings.outboundAllow, source),
     auditRetentionDays: read(settings.auditRetentionDays, source),
+    upstreamTimeoutSeconds: read(settings.upstreamTimeoutSeconds, source),
     auth: loadAuthConfig(read(settings.authConfigPath, source), source),
   });
 }
@@ -284,12 +294,18 @@ function substitute(value: unknown, source: Source): unknown {
   return value;
 }
 
-/** Lines of `NAME value (origin)` for `mesh config`, secrets masked. */
-export function describeConfig(source: Source = processSource): string[] {
+/** A setting as `mesh config` shows it, secrets masked. */
+export interface SettingRow {
+  name: string;
+  value: string;
+  origin: Origin["origin"];
+}
+
+/** Every setting with its text and origin. */
+export function describeConfig(source: Source = processSource): SettingRow[] {
   return Object.values(settings).map((entry) => {
     const { text, origin } = lookUp(entry, source);
-    const shown = entry.secret && text !== "" ? "***" : text === "" ? "(default)" : text;
-    return `${entry.env} ${shown} (${origin})`;
+    return { name: entry.env, value: entry.secret && text !== "" ? "***" : text, origin };
   });
 }
 

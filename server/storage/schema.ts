@@ -10,6 +10,7 @@ export interface Schema {
   api_keys: ApiKeysTable;
   connections: ConnectionsTable;
   connection_tools: ConnectionToolsTable;
+  task_owners: TaskOwnersTable;
   throttles: ThrottlesTable;
   audit_log: AuditLogTable;
 }
@@ -133,6 +134,16 @@ export interface ConnectionToolsTable {
   organization_id: string;
   connection_id: string;
   name: string;
+}
+
+/** Who started a task at an upstream. */
+export interface TaskOwnersTable {
+  /** SHA-256 of connection and task id, base64url. */
+  id: string;
+  organization_id: string;
+  connection_id: string;
+  user_id: string;
+  created_at: number;
 }
 
 /** Failed sign-ins by address and by client. */

@@ -1,0 +1,22 @@
+import { isLoopbackHost, loadConfig } from "../config.ts";
+import { messageOf } from "../errors.ts";
+import { Outbound } from "../outbound.ts";
+
+/** `mesh healthcheck`: 0 where the mesh on this machine answers that it is healthy, else 1. */
+export async function healthcheck(): Promise<number> {
+  const { host, port } = loadConfig();
+  const everywhere = host === "0.0.0.0" || host === "::";
+  const name = everywhere || isLoopbackHost(host) ? "127.0.0.1" : host;
+  const outbound = new Outbound({ allow: [name], loopbackAllowed: true });
+  try {
+    const url = `http://${name.includes(":") ? `[${name}]` : name}:${port}/health`;
+    const response = await outbound.fetch(url, { signal: AbortSignal.timeout(5000) });
+    console.log(await response.text());
+    return response.ok ? 0 : 1;
+  } catch (error) {
+    console.error(`mesh: ${messageOf(error)}`);
+    return 1;
+  } finally {
+    outbound.close();
+  }
+}

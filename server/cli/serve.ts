@@ -1,0 +1,58 @@
+import { makeApp } from "../app.ts";
+import { isLoopbackHost, loadConfig } from "../config.ts";
+import { AppError, messageOf } from "../errors.ts";
+import { version } from "../version.ts";
+import { newSecret } from "../ids.ts";
+import { Lifecycle } from "../lifecycle.ts";
+import { startServices, stopServices } from "../start.ts";
+
+/** How long running calls may take after SIGTERM, in milliseconds. */
+const drainLimitMs = 25_000;
+
+/** `mesh serve`: starts, says where, and runs until SIGTERM or SIGINT. */
+export async function serve(): Promise<number> {
+  const config = loadConfig();
+  const services = await startServices(config);
+  const lifecycle = new Lifecycle();
+  const setupToken = isLoopbackHost(config.host) ? null : newSecret("");
+  const app = makeApp({ services, lifecycle, setupToken });
+  const stop = new AbortController();
+  const server = listen(config, (request, info) => app.fetch(request, info), stop.signal);
+  console.log(`MCP Mesh ${version} is ready at ${config.baseUrl}`);
+  const signal = await stopSignal();
+  services.log.info("stopping", { signal });
+  const closed = server.shutdown(); // accepts nothing new and lets answers under way finish
+  if (!await lifecycle.drain(drainLimitMs)) services.log.warn("calls still running were broken off");
+  const limit = setTimeout(() => stop.abort(), 1000); // kept-alive connections end by themselves or are ended
+  await Promise.race([closed, server.finished]);
+  clearTimeout(limit);
+  await stopServices(services);
+  return 0;
+}
+
+function listen(
+  config: { host: string; port: number },
+  handler: (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>,
+  signal: AbortSignal,
+): Deno.HttpServer {
+  try {
+    return Deno.serve({ hostname: config.host, port: config.port, signal, onListen: () => {} }, handler);
+  } catch (error) {
+    const place = `${config.host}:${config.port}`;
+    throw new AppError(
+      "unavailable",
+      `Cannot listen on ${place}: ${messageOf(error)}; set PORT to another port`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      Deno.addSignalListener(signal, () => resolve(signal));
+    }
+  });
+}

@@ -1,0 +1,136 @@
+import type { Actor } from "../access/actor.ts";
+import type { AuditEntry } from "../audit.ts";
+import type { Lifecycle } from "../lifecycle.ts";
+import type { Services } from "../services.ts";
+import type { Settled, Watch } from "../upstream/answer.ts";
+import type { RelayTarget } from "../upstream/upstream.ts";
+import type { Guard } from "./guard.ts";
+import { isObject, type Message, rpcCodes } from "./message.ts";
+import { isCall, listFilter, neededActions } from "./needs.ts";
+import type { SessionIds, SessionOwner } from "./session_id.ts";
+import type { TaskRule } from "./tasks.ts";
+
+/** What the proxy works with beside the services. */
+export interface ProxyParts {
+  services: Services;
+  guard: Guard;
+  sessions: SessionIds;
+  lifecycle: Lifecycle;
+}
+
+/** One request on its way through. */
+export interface Passage extends ProxyParts {
+  request: Request;
+  actor: Actor;
+  target: RelayTarget;
+  requestId: string;
+  began: number;
+}
+
+/** One message of a POST on its way through. */
+export interface Call extends Passage {
+  message: Message;
+  modern: boolean;
+  requestBytes: number;
+  /** What the upstream answered with; null before it did. */
+  upstreamStatus: number | null;
+}
+
+/** Who a session of this passage belongs to (L01). */
+export function sessionOwner({ actor, target }: Passage): SessionOwner {
+  return { organizationId: target.organizationId, userId: actor.userId, connectionId: target.id };
+}
+
+/** Watches the answer to a call: filters lists, remembers tasks, and writes the row before the answer is whole. */
+export function watchCall(call: Call, tasks: TaskRule): Watch {
+  const { message } = call;
+  const filter = listFilter(call.actor, call.target.id, message);
+  let settled = false;
+  return {
+    id: message.kind === "request" ? message.id : null,
+    mustRewrite: filter !== null || message.method === "tasks/list",
+    cancelOnLeave: call.modern,
+    rewrite: (answer) => {
+      if (!filter) return tasks.rewrite(answer);
+      if (isObject(answer.result)) filter(answer.result);
+      return true;
+    },
+    settle: (facts) => {
+      if (settled) return undefined;
+      settled = true;
+      const remembered = facts.answer ? tasks.remember(facts.answer) : undefined;
+      const recorded = record(call, facts);
+      return remembered ? Promise.all([remembered, recorded]).then(() => undefined) : recorded;
+    },
+    errorText: (failure) =>
+      JSON.stringify({
+        jsonrpc: "2.0",
+        id: message.id,
+        error: { code: rpcCodes.internal, message: failure },
+      }),
+  };
+}
+
+function record(call: Call, facts: Settled): Promise<void> | undefined {
+  const verdict = verdictOf(facts);
+  if (verdict.outcome === "ok" && !isCall(call.message)) return undefined;
+  if (call.message.kind !== "request") return undefined;
+  return recordCall(call, { ...verdict, responseBytes: facts.bytes });
+}
+
+type Verdict =
+  & Pick<AuditEntry, "outcome" | "errorMessage" | "output">
+  & Partial<Pick<AuditEntry, "properties">>;
+
+function verdictOf({ answer, failure, resumable }: Settled): Verdict {
+  if (failure !== null) {
+    // A server may close the stream and let the client fetch the answer by GET (SEP-1699).
+    if (resumable) {
+      return { outcome: "ok", errorMessage: null, output: undefined, properties: { stream: "closed early" } };
+    }
+    return { outcome: "failed", errorMessage: failure, output: undefined };
+  }
+  if (answer === null) return { outcome: "ok", errorMessage: null, output: undefined };
+  if (isObject(answer.error)) {
+    return { outcome: "failed", errorMessage: String(answer.error.message ?? "Error"), output: answer.error };
+  }
+  const { result } = answer;
+  if (!isObject(result) || result.isError !== true) {
+    return { outcome: "ok", errorMessage: null, output: result };
+  }
+  return {
+    outcome: "failed",
+    errorMessage: firstText(result.content) ?? "The tool reported an error",
+    output: result,
+  };
+}
+
+function firstText(content: unknown): string | null {
+  const first: unknown = Array.isArray(content) ? content[0] : undefined;
+  return isObject(first) && typeof first.text === "string" ? first.text.slice(0, 500) : null;
+}
+
+/** Writes the row of a call. */
+export function recordCall(
+  call: Call,
+  verdict: Verdict & { responseBytes: number },
+): Promise<void> | undefined {
+  const { actor, target, message } = call;
+  return call.services.audit.record({
+    ...verdict,
+    organizationId: target.organizationId,
+    connectionId: target.id,
+    connectionTitle: target.title,
+    toolName: neededActions(message)[0]?.slice(0, 200) ?? null,
+    method: message.method.slice(0, 100),
+    input: message.method === "resources/read" ? { uri: message.params.uri } : message.params.arguments,
+    durationMs: performance.now() - call.began,
+    userId: actor.userId,
+    keyId: actor.keyId,
+    clientId: actor.clientId,
+    requestId: call.requestId,
+    userAgent: call.request.headers.get("user-agent"),
+    upstreamStatus: call.upstreamStatus,
+    requestBytes: call.requestBytes,
+  });
+}

@@ -1,0 +1,99 @@
+import type { Actor } from "../access/actor.ts";
+import type { Identities } from "../access/identify.ts";
+import { type Config, isLoopbackHost } from "../config.ts";
+
+/** Headers that a browser client may send and read (RS12). */
+const allowedHeaders = "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, " +
+  "mcp-method, mcp-name, last-event-id";
+const exposedHeaders = "WWW-Authenticate, Mcp-Session-Id";
+
+/** Who may knock at the MCP endpoints: the Origin and Host rules, made once from the settings. */
+export class Guard {
+  readonly #ownOrigin: string;
+  readonly #ownHost: string;
+  readonly #checkHost: boolean;
+
+  constructor(config: Pick<Config, "baseUrl" | "host">) {
+    const base = new URL(config.baseUrl);
+    this.#ownOrigin = base.origin;
+    this.#ownHost = base.host;
+    this.#checkHost = isLoopbackHost(config.host);
+  }
+
+  /**
+   * A refusal, or null. A page of another origin is refused (G04); pages of this machine may ask, as they have no
+   * credential but the token they bring. On loopback the Host must be a loopback name too, against DNS rebinding.
+   */
+  refusal(headers: Headers): Response | null {
+    const origin = headers.get("origin");
+    if (origin !== null && !this.#isAllowedOrigin(origin)) {
+      return refuse(403, "forbidden", "Cannot accept requests of this origin");
+    }
+    if (this.#checkHost) {
+      const host = headers.get("host");
+      if (host !== null && host !== this.#ownHost && !isLoopbackHost(host.replace(/:\d+$/, ""))) {
+        return refuse(403, "forbidden", "Cannot accept requests for this host name");
+      }
+    }
+    return null;
+  }
+
+  #isAllowedOrigin(origin: string): boolean {
+    if (origin === this.#ownOrigin) return true;
+    return URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol) &&
+      isLoopbackHost(new URL(origin).hostname);
+  }
+
+  /** Answers a CORS preflight, before any authentication (RS12, Q-21). */
+  preflight(headers: Headers): Response {
+    const refused = this.refusal(headers);
+    if (refused) return refused;
+    const asked = headers.get("access-control-request-headers");
+    const params = asked?.toLowerCase().match(/mcp-param-[a-z0-9_-]+/g) ?? [];
+    return new Response(null, {
+      status: 204,
+      headers: {
+        "access-control-allow-origin": headers.get("origin") ?? this.#ownOrigin,
+        "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
+        "access-control-allow-headers": [allowedHeaders, ...params].join(", "),
+        "access-control-max-age": "7200",
+        "vary": "Origin, Access-Control-Request-Headers",
+      },
+    });
+  }
+
+  /** Adds what a browser needs to read an answer; nothing for the clients that are none. */
+  readable(response: Response, headers: Headers): Response {
+    const origin = headers.get("origin");
+    if (origin === null) return response;
+    response.headers.set("access-control-allow-origin", origin);
+    response.headers.set("access-control-expose-headers", exposedHeaders);
+    response.headers.set("vary", "Origin");
+    return response;
+  }
+}
+
+/** The actor of a bearer token; null without a valid one. Tokens in the URL and cookies count for nothing (RS13). */
+export function bearerActor(headers: Headers, identities: Identities): Actor | null | Promise<Actor | null> {
+  const header = headers.get("authorization");
+  if (header === null || !/^bearer /i.test(header)) return null;
+  return identities.byBearer(header.slice(7).trim());
+}
+
+/** The answer to a request without a valid token; an error code only where a token came (RFC 6750 section 3, RS06). */
+export function unauthorized(headers: Headers): Response {
+  const challenge = headers.has("authorization")
+    ? 'Bearer realm="mesh", error="invalid_token", error_description="The token is unknown, expired or revoked"'
+    : 'Bearer realm="mesh"';
+  const response = refuse(
+    401,
+    "unauthenticated",
+    "Cannot answer without a valid token: send an API key as bearer",
+  );
+  response.headers.set("www-authenticate", challenge);
+  return response;
+}
+
+function refuse(status: number, code: string, message: string): Response {
+  return Response.json({ code, message }, { status });
+}

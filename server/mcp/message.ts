@@ -1,0 +1,134 @@
+import { AppError } from "../errors.ts";
+
+/** A JSON-RPC id as it came; null where a message has none or none that can be answered. */
+export type MessageId = string | number | null;
+
+/** One checked JSON-RPC message. Unknown members stay in `body`, which is what is forwarded. */
+export interface Message {
+  readonly kind: "request" | "notification" | "response";
+  readonly id: MessageId;
+  /** Empty for a response. */
+  readonly method: string;
+  readonly params: Record<string, unknown>;
+  readonly body: Record<string, unknown>;
+}
+
+/** JSON-RPC 2.0 error codes, and MCP's HeaderMismatch (M01). */
+export const rpcCodes = {
+  parse: -32700,
+  invalidRequest: -32600,
+  methodNotFound: -32601,
+  invalidParams: -32602,
+  internal: -32603,
+  headerMismatch: -32020,
+} as const;
+
+/** A message that cannot be accepted, with what the client is answered. */
+export class MessageError extends Error {
+  readonly status: number;
+  readonly code: number;
+  readonly id: MessageId;
+
+  constructor(message: string, answer: { status: number; code: number; id?: MessageId }) {
+    super(message);
+    this.name = "MessageError";
+    this.status = answer.status;
+    this.code = answer.code;
+    this.id = answer.id ?? null;
+  }
+}
+
+/** The longest body that a client may send, in bytes. */
+export const maxBodyBytes = 10 * 1024 * 1024;
+
+/** The text of a body within the limit. Throws AppError `too_large`. */
+export async function readBody(request: Request, limit = maxBodyBytes): Promise<string> {
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > limit) throw tooLarge(limit);
+  if (declared !== null || request.body === null) return await request.text();
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(limit); // leaving the loop cancels the body
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function tooLarge(limit: number): AppError {
+  return new AppError("too_large", `Cannot read the request: its body is larger than ${limit} bytes`);
+}
+
+/** True for `application/json` with any parameters. */
+export function isJson(contentType: string | null): boolean {
+  return contentType !== null && /^application\/json\s*(;|$)/i.test(contentType);
+}
+
+/** Reads one message. Throws MessageError: not JSON (G10), a batch (G09), not JSON-RPC 2.0. */
+export function parseMessage(text: string): Message {
+  const body = parseExactly(text);
+  if (Array.isArray(body)) {
+    throw new MessageError("Cannot accept a batch: send one message a request", {
+      status: 400,
+      code: rpcCodes.invalidRequest,
+    });
+  }
+  if (!isObject(body) || body.jsonrpc !== "2.0") throw invalid("it is not a JSON-RPC 2.0 message", null);
+  const { method, params, id } = body;
+  const answerable = typeof id === "string" || typeof id === "number" ? id : null;
+  if (method === undefined) {
+    if (answerable === null || !("result" in body || "error" in body)) {
+      throw invalid("it has neither a method nor a result", answerable);
+    }
+    return { kind: "response", id: answerable, method: "", params: {}, body };
+  }
+  if (typeof method !== "string" || method === "") throw invalid("'method' is not a string", answerable);
+  if (params !== undefined && !isObject(params)) throw invalid("'params' is not an object", answerable);
+  if (id !== undefined && answerable === null) throw invalid("'id' is neither a string nor a number", null);
+  const kind = id === undefined ? "notification" : "request";
+  return { kind, id: answerable, method, params: params ?? {}, body };
+}
+
+function invalid(what: string, id: MessageId): MessageError {
+  return new MessageError(`Cannot accept the message: ${what}`, {
+    status: 400,
+    code: rpcCodes.invalidRequest,
+    id,
+  });
+}
+
+/** True for a JSON object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+interface RawJson {
+  rawJSON(text: string): unknown;
+}
+
+/** Parses JSON; numbers that a double cannot hold keep their digits, as what is forwarded must say the same (G01). */
+function parseExactly(text: string): unknown {
+  try {
+    if (!/\d{16}|\d[eE]/.test(text)) return JSON.parse(text);
+    const { rawJSON } = JSON as typeof JSON & RawJson;
+    return JSON.parse(text, (_key: string, value: unknown, context?: { source?: string }) => {
+      const source = context?.source;
+      return typeof value === "number" && source !== undefined && String(value) !== source
+        ? rawJSON(source)
+        : value;
+    });
+  } catch {
+    throw new MessageError("Cannot read the message: it is not JSON", { status: 400, code: rpcCodes.parse });
+  }
+}
+
+/** A JSON-RPC error as the body of an HTTP answer; carries the id of the request (G03). */
+export function errorResponse(
+  id: MessageId,
+  { status, code, message, data }: { status: number; code: number; message: string; data?: unknown },
+): Response {
+  const error = data === undefined ? { code, message } : { code, message, data };
+  return Response.json({ jsonrpc: "2.0", id, error }, { status });
+}

@@ -1,0 +1,82 @@
+import { isObject, type Message, MessageError, rpcCodes } from "./message.ts";
+
+const versionKey = "io.modelcontextprotocol/protocolVersion";
+const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities";
+
+/** The first revision without handshake and sessions. */
+const firstModern = "2026-07-28";
+
+/** The member of `params` that `Mcp-Name` repeats, by method. */
+const namedBy: Readonly<Record<string, string>> = {
+  "tools/call": "name",
+  "prompts/get": "name",
+  "resources/read": "uri",
+  "tasks/get": "taskId",
+  "tasks/update": "taskId",
+  "tasks/cancel": "taskId",
+};
+
+/** True where the message opens a stateless exchange: modern `_meta`, or a modern version header (X02). */
+export function isModern(message: Message, headers: Headers): boolean {
+  if (isObject(message.params._meta) && versionKey in message.params._meta) return true;
+  const version = headers.get("mcp-protocol-version");
+  return version !== null && version >= firstModern && /^\d{4}-\d\d-\d\d$/.test(version);
+}
+
+/**
+ * Checks that the routing headers of a modern message say what its body says (M01, M03), as whatever stands behind
+ * may trust the headers where we decided by the body. Throws MessageError.
+ */
+export function checkModernHeaders(message: Message, headers: Headers): void {
+  if (message.kind === "response") {
+    throw refuse(message, rpcCodes.invalidRequest, "a client sends no responses in this protocol version");
+  }
+  const meta = message.params._meta;
+  const version = isObject(meta) ? meta[versionKey] : undefined;
+  if (message.kind === "request") {
+    if (typeof version !== "string" || !isObject(meta) || !isObject(meta[capabilitiesKey])) {
+      throw refuse(message, rpcCodes.invalidParams, `'_meta' lacks '${versionKey}' or '${capabilitiesKey}'`);
+    }
+    expectHeader(message, "Mcp-Protocol-Version", headers.get("mcp-protocol-version"), version);
+    expectHeader(message, "Mcp-Method", headers.get("mcp-method"), message.method);
+  } else {
+    const method = headers.get("mcp-method");
+    if (method !== null) expectHeader(message, "Mcp-Method", method, message.method);
+  }
+  const member = namedBy[message.method];
+  const name = member === undefined ? undefined : message.params[member];
+  if (typeof name === "string") expectHeader(message, "Mcp-Name", headers.get("mcp-name"), name);
+}
+
+function expectHeader(message: Message, header: string, sent: string | null, wanted: string): void {
+  if (sent !== null && decodeHeader(sent) === wanted) return;
+  const what = sent === null
+    ? `the header ${header} is missing`
+    : `the header ${header} differs from the body`;
+  throw refuse(message, rpcCodes.headerMismatch, what);
+}
+
+function refuse(message: Message, code: number, what: string): MessageError {
+  return new MessageError(`Cannot accept the message: ${what}`, { status: 400, code, id: message.id });
+}
+
+/** The value of a header after trimming optional white space and decoding `=?base64?..?=` (M01). */
+function decodeHeader(value: string): string | null {
+  const trimmed = value.replace(/^[ \t]+|[ \t]+$/g, "");
+  const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(trimmed)?.[1];
+  if (encoded === undefined) return trimmed;
+  try {
+    const bytes = Uint8Array.from(atob(encoded), (char) => char.charCodeAt(0));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null; // not what any body says, so the comparison fails
+  }
+}
+
+/** True where the client of a modern request declared that it understands tasks (M14). */
+export function declaresTasks(message: Message): boolean {
+  const meta = message.params._meta;
+  const capabilities = isObject(meta) ? meta[capabilitiesKey] : undefined;
+  const extensions = isObject(capabilities) ? capabilities.extensions : undefined;
+  return isObject(extensions) && "io.modelcontextprotocol/tasks" in extensions;
+}

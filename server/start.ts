@@ -1,0 +1,49 @@
+import { Identities } from "./access/identify.ts";
+import { Audit } from "./audit.ts";
+import { type Config, isLoopbackHost } from "./config.ts";
+import { Log } from "./log.ts";
+import { Outbound } from "./outbound.ts";
+import type { Services } from "./services.ts";
+import { migrate, openDatabase, refuseNewer } from "./storage/database.ts";
+import { Upstream } from "./upstream/upstream.ts";
+import { findMasterKey, settleMasterKey, Vault } from "./vault.ts";
+
+/**
+ * Makes the services in the order in which they may fail: nothing is written to a database that is newer than this
+ * executable or sealed with another key. Throws an AppError of one line.
+ */
+export async function startServices(config: Config): Promise<Services> {
+  const log = new Log(config.logLevel);
+  const db = await openDatabase(config.databaseUrl, config.databasePoolMax);
+  try {
+    await refuseNewer(db);
+    const master = await findMasterKey(db, config.encryptionKey, config.dataDir);
+    const applied = await migrate(db);
+    if (applied.length > 0) log.info("database migrated", { migrations: applied.join(", ") });
+    await settleMasterKey(db, master);
+    const vault = new Vault(db, master);
+    const outbound = new Outbound({
+      allow: [...config.outboundAllow],
+      loopbackAllowed: isLoopbackHost(config.host),
+    });
+    const audit = await Audit.open({
+      db,
+      log,
+      dir: `${config.dataDir}/journal`,
+      retentionDays: config.auditRetentionDays,
+    });
+    const identities = new Identities({ db });
+    const upstream = new Upstream({ db, vault, outbound, log });
+    return Object.freeze({ config, log, db, vault, audit, identities, outbound, upstream });
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+}
+
+/** Ends what `startServices` made: rows first, then sockets, then the database. */
+export async function stopServices({ audit, outbound, db }: Services): Promise<void> {
+  await audit.close();
+  outbound.close();
+  await db.destroy();
+}

@@ -1,0 +1,60 @@
+import { createHash } from "node:crypto";
+import { type Db, insertIfAbsent } from "./dialect.ts";
+
+/** Whose task of which connection; ids are the upstream's own. */
+export interface TaskOwner {
+  connectionId: string;
+  userId: string;
+}
+
+/** Remembers who started a task; the first owner stays. */
+export async function insert(
+  db: Db,
+  organizationId: string,
+  task: TaskOwner & { taskId: string },
+): Promise<void> {
+  await insertIfAbsent(db, "task_owners", [{
+    id: hash(task.connectionId, task.taskId),
+    organization_id: organizationId,
+    connection_id: task.connectionId,
+    user_id: task.userId,
+    created_at: Date.now(),
+  }]);
+}
+
+/** True where the task was started by this person through this connection. */
+export async function isOwner(
+  db: Db,
+  organizationId: string,
+  task: TaskOwner & { taskId: string },
+): Promise<boolean> {
+  const row = await db.selectFrom("task_owners").select("user_id")
+    .where("id", "=", hash(task.connectionId, task.taskId))
+    .where("organization_id", "=", organizationId)
+    .executeTakeFirst();
+  return row?.user_id === task.userId;
+}
+
+/** What `isKnown` is asked with: the fingerprints of the tasks that a person started through a connection. */
+export async function fingerprints(db: Db, organizationId: string, owner: TaskOwner): Promise<Set<string>> {
+  const rows = await db.selectFrom("task_owners").select("id")
+    .where("organization_id", "=", organizationId)
+    .where("connection_id", "=", owner.connectionId)
+    .where("user_id", "=", owner.userId)
+    .orderBy("created_at", "desc").limit(10_000).execute();
+  return new Set(rows.map((row) => row.id));
+}
+
+/** True where the fingerprint of the task is among those. */
+export function isKnown(known: ReadonlySet<string>, connectionId: string, taskId: string): boolean {
+  return known.has(hash(connectionId, taskId));
+}
+
+/** Forgets tasks started before a time in milliseconds. */
+export async function removeBefore(db: Db, time: number): Promise<void> {
+  await db.deleteFrom("task_owners").where("created_at", "<", time).execute();
+}
+
+function hash(connectionId: string, taskId: string): string {
+  return createHash("sha256").update(`${connectionId}\n${taskId}`).digest("base64url");
+}
