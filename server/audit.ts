@@ -1,0 +1,138 @@
+import { type AuditEntry, lineOf, type Row, rowOf } from "./audit/entry.ts";
+import { Journal } from "./audit/journal.ts";
+import { Mover } from "./audit/mover.ts";
+import { Retention } from "./audit/retention.ts";
+import { AppError } from "./errors.ts";
+import { describeError, type Log } from "./log.ts";
+import * as auditLog from "./storage/audit_log.ts";
+import type { Db } from "./storage/dialect.ts";
+
+export type { AuditEntry };
+
+/** What the audit log is made of. */
+export interface AuditOptions {
+  db: Db;
+  /** DATA_DIR; the journal is the folder `journal` in it, which several processes may share. */
+  dir: string;
+  log: Log;
+  /** Days that rows are kept; 0 keeps them for ever. */
+  retentionDays: number;
+  /** Bytes that may wait for the database before callers wait too; 256 MiB by default. */
+  maxBacklogBytes?: number;
+}
+
+const defaultBacklogBytes = 256 * 1024 * 1024;
+/** The most that start and stop wait for rows to be moved; what is left then is moved later. */
+const patienceMs = 5_000;
+
+/**
+ * The log of calls and actions, one row each, denials included.
+ * Once `record` has returned, or its promise has resolved, the row survives the end of the process.
+ */
+export class Audit {
+  readonly #db: Db;
+  readonly #log: Log;
+  readonly #journal: Journal;
+  readonly #mover: Mover;
+  readonly #retention: Retention;
+  readonly #direct = new Set<Promise<void>>();
+  #journalFails = false;
+
+  private constructor(options: AuditOptions, journal: Journal) {
+    this.#db = options.db;
+    this.#log = options.log;
+    this.#journal = journal;
+    const maxBacklog = options.maxBacklogBytes ?? defaultBacklogBytes;
+    this.#mover = new Mover({ db: options.db, journal, log: options.log, maxBacklog });
+    this.#retention = new Retention({
+      db: options.db,
+      log: options.log,
+      days: options.retentionDays,
+      alsoHourly: () => this.#adopt(),
+    });
+  }
+
+  /** Opens the log and moves what an earlier process could not. Throws `unavailable` without a writable folder. */
+  static async open(options: AuditOptions): Promise<Audit> {
+    const audit = new Audit(options, await Journal.open(`${options.dir}/journal`));
+    await audit.#moveLeftBehind();
+    audit.#retention.start();
+    return audit;
+  }
+
+  /** Undefined while calls may be recorded; else a promise to wait for before the call is made. */
+  room(): Promise<void> | undefined {
+    return this.#mover.room();
+  }
+
+  /**
+   * Records a call. Returns undefined once its row is on disk. Where the journal cannot be written it returns a
+   * promise for the row in the database, which rejects with `unavailable` when that fails too.
+   */
+  record(entry: AuditEntry): Promise<void> | undefined {
+    const row = rowOf(entry);
+    try {
+      this.#journal.append(lineOf(row));
+      this.#mover.wake();
+      this.#journalFails = false;
+      return undefined;
+    } catch (error) {
+      return this.#recordDirectly(row, error);
+    }
+  }
+
+  /** Resolves when everything recorded so far is in the database; rejects `unavailable` when that fails. */
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#direct);
+    await this.#mover.flush();
+  }
+
+  /** Moves what it can within seconds and stops; what is left waits on disk for the next start. */
+  async close(): Promise<void> {
+    await this.#retention.close();
+    await Promise.allSettled(this.#direct);
+    await this.#flushPatiently("stopping");
+    await this.#mover.close();
+    this.#journal.close();
+  }
+
+  #recordDirectly(row: Row, reason: unknown): Promise<void> {
+    if (!this.#journalFails) {
+      this.#log.error("cannot write the audit journal; rows go straight to the database", {
+        error: describeError(reason),
+      });
+    }
+    this.#journalFails = true;
+    this.#mover.wake();
+    const insert = auditLog.insertMany(this.#db, [row]).catch((cause) => {
+      throw new AppError("unavailable", "Cannot record the call in the audit log", { cause });
+    });
+    this.#direct.add(insert);
+    const forget = () => void this.#direct.delete(insert);
+    insert.then(forget, forget);
+    return insert;
+  }
+
+  async #moveLeftBehind(): Promise<void> {
+    const bytes = this.#mover.backlog;
+    if (bytes === 0) return;
+    this.#log.info("moving rows of the audit log that an earlier process left in the journal", { bytes });
+    await this.#flushPatiently("starting");
+  }
+
+  async #adopt(): Promise<void> {
+    if (await this.#journal.adopt() > 0) this.#mover.wake();
+  }
+
+  async #flushPatiently(state: string): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, patienceMs));
+    try {
+      await Promise.race([this.#mover.flush(), patience]);
+    } catch (error) {
+      this.#log.warn("rows of the audit log stay in the journal", { state, error: describeError(error) });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

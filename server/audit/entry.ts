@@ -1,0 +1,130 @@
+import { newId } from "../ids.ts";
+import type { AuditLogTable } from "../storage/schema.ts";
+import { redactForLog, redactText } from "./redact.ts";
+
+/** One call or action, as who ran it saw it. Input and output are redacted here, before anything is stored. */
+export interface AuditEntry {
+  organizationId: string;
+  /** `self` for actions of the mesh. */
+  connectionId: string;
+  connectionTitle?: string | null;
+  gatewayId?: string | null;
+  toolName: string | null;
+  /** The JSON-RPC method. */
+  method: string;
+  input?: unknown;
+  output?: unknown;
+  outcome: "ok" | "denied" | "failed";
+  errorMessage: string | null;
+  durationMs: number;
+  /** Milliseconds since 1970; now, where it is left out. */
+  timestamp?: number;
+  userId: string | null;
+  keyId: string | null;
+  clientId: string | null;
+  requestId: string;
+  traceId?: string | null;
+  userAgent: string | null;
+  upstreamStatus?: number | null;
+  requestBytes?: number;
+  responseBytes?: number;
+  /** Labels that the caller gave; at most 32, values up to 500 characters. */
+  properties?: Readonly<Record<string, string>> | null;
+}
+
+export type Row = AuditLogTable;
+
+const maxError = 2048;
+const maxProperties = 32;
+
+/** The row of an entry: a new id, secrets redacted, every text cut to what its column takes. */
+export function rowOf(entry: AuditEntry): Row {
+  return {
+    id: newId("log"),
+    organization_id: fit(entry.organizationId, 64),
+    connection_id: fit(entry.connectionId, 64),
+    connection_title: fitOrNull(entry.connectionTitle, 200),
+    gateway_id: fitOrNull(entry.gatewayId, 64),
+    tool_name: fitOrNull(entry.toolName, 200),
+    method: fit(entry.method, 100),
+    input: redactForLog(entry.input),
+    output: redactForLog(entry.output),
+    outcome: entry.outcome,
+    error_message: entry.errorMessage === null ? null : errorText(entry.errorMessage),
+    duration_ms: Math.round(entry.durationMs * 1000) / 1000,
+    timestamp: Math.trunc(entry.timestamp ?? Date.now()),
+    user_id: fitOrNull(entry.userId, 64),
+    key_id: fitOrNull(entry.keyId, 64),
+    client_id: fitOrNull(entry.clientId, 500),
+    request_id: fit(entry.requestId, 64),
+    trace_id: fitOrNull(entry.traceId, 64),
+    user_agent: fitOrNull(entry.userAgent, 512),
+    upstream_status: entry.upstreamStatus ?? null,
+    request_bytes: entry.requestBytes ?? 0,
+    response_bytes: entry.responseBytes ?? 0,
+    properties: entry.properties ? propertiesText(entry.properties) : null,
+  };
+}
+
+/** A row as a line of the journal. */
+export function lineOf(row: Row): string {
+  return JSON.stringify(row) + "\n";
+}
+
+const columns = [
+  "id",
+  "organization_id",
+  "connection_id",
+  "connection_title",
+  "gateway_id",
+  "tool_name",
+  "method",
+  "input",
+  "output",
+  "outcome",
+  "error_message",
+  "duration_ms",
+  "timestamp",
+  "user_id",
+  "key_id",
+  "client_id",
+  "request_id",
+  "trace_id",
+  "user_agent",
+  "upstream_status",
+  "request_bytes",
+  "response_bytes",
+  "properties",
+] as const satisfies (keyof Row)[];
+
+/** The row of a journal line, which another version of this program may have written; null where it is none. */
+export function rowOfLine(line: string): Row | null {
+  try {
+    const parsed = JSON.parse(line);
+    if (typeof parsed?.id !== "string") return null;
+    return Object.fromEntries(columns.map((name) => [name, parsed[name] ?? null])) as Row;
+  } catch {
+    return null; // the caller keeps the line aside and says so
+  }
+}
+
+function fit(text: string, length: number): string {
+  const cut = text.length > length ? text.slice(0, length) : text;
+  // Postgres takes no NUL in a text.
+  return cut.includes("\0") ? cut.replaceAll("\0", "\uFFFD") : cut;
+}
+
+function fitOrNull(text: string | null | undefined, length: number): string | null {
+  return text === null || text === undefined ? null : fit(text, length);
+}
+
+function errorText(text: string): string {
+  // Redacted with some of what follows, so that a secret is known even where the cut goes through it.
+  return fit(redactText(text.slice(0, maxError * 2)), maxError);
+}
+
+function propertiesText(properties: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(properties).slice(0, maxProperties);
+  const flat = entries.map(([name, value]) => [name.slice(0, 100), String(value).slice(0, 500)]);
+  return redactForLog(Object.fromEntries(flat)) ?? "{}";
+}

@@ -1,0 +1,206 @@
+import { AppError } from "../errors.ts";
+import { describeError, type Log } from "../log.ts";
+import * as auditLog from "../storage/audit_log.ts";
+import type { Db } from "../storage/dialect.ts";
+import { type Row, rowOfLine } from "./entry.ts";
+import type { Journal } from "./journal.ts";
+
+/** 64 rows keep the event loop for about 2 ms where the database runs in this thread. */
+const batch = { lines: 64, bytes: 256 * 1024 };
+/** Rows wait this long for company, as a row alone costs several times what it costs in a group. */
+const gatherMs = 20;
+/** The part of the time that moving may take while calls come in and little waits. */
+const lowDuty = 0.15;
+/** Calls are coming in where one came within this time. */
+const busyMs = 100;
+const backOffMs = { first: 100, last: 5_000 };
+
+interface Waiter {
+  reached: () => boolean;
+  resolve: () => void;
+  reject: (reason: AppError) => void;
+}
+
+/** Moves lines from the journal into the database in the background, in small batches. */
+export class Mover {
+  readonly #db: Db;
+  readonly #journal: Journal;
+  readonly #log: Log;
+  readonly #maxBacklog: number;
+  readonly #flushes = new Set<Waiter>();
+  readonly #rooms = new Set<Waiter>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #endRest: (() => void) | null = null;
+  #running: Promise<void> | null = null;
+  #failures = 0;
+  #seen = 0;
+  #grewAt = 0;
+  #closing = false;
+
+  constructor(parts: { db: Db; journal: Journal; log: Log; maxBacklog: number }) {
+    this.#db = parts.db;
+    this.#journal = parts.journal;
+    this.#log = parts.log;
+    this.#maxBacklog = parts.maxBacklog;
+  }
+
+  /** Bytes that wait in the journal. */
+  get backlog(): number {
+    return this.#journal.appended - this.#journal.moved;
+  }
+
+  /** Says that the journal has grown. Cheap enough for every row. */
+  wake(): void {
+    if (this.#timer !== undefined || this.#running || this.#closing) return;
+    this.#timer = setTimeout(() => this.#start(), gatherMs);
+  }
+
+  /** Undefined while the journal may grow; else a promise for the time when it may again. */
+  room(): Promise<void> | undefined {
+    if (this.backlog < this.#maxBacklog || this.#closing) return undefined;
+    this.#start();
+    return this.#wait(this.#rooms, () => this.backlog < this.#maxBacklog);
+  }
+
+  /** Resolves when everything in the journal now is in the database; rejects `unavailable` when that fails. */
+  async flush(): Promise<void> {
+    const goal = this.#journal.appended;
+    if (this.#journal.moved >= goal) return;
+    if (this.#closing) throw new AppError("unavailable", "Cannot read the audit log: the server is stopping");
+    const done = this.#wait(this.#flushes, () => this.#journal.moved >= goal);
+    this.#start();
+    this.#endRest?.();
+    await done;
+  }
+
+  /** Stops after the batch that is running; who waits for room goes on. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearTimeout(this.#timer);
+    this.#endRest?.();
+    await this.#running;
+    for (const waiter of this.#rooms) waiter.resolve();
+    this.#rooms.clear();
+    this.#rejectFlushes(new Error("The server is stopping"));
+  }
+
+  #wait(waiters: Set<Waiter>, reached: () => boolean): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    waiters.add({ reached, resolve, reject });
+    return promise;
+  }
+
+  #start(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#running || this.#closing) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+      if (this.backlog > 0) this.wake();
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing) {
+      const began = performance.now();
+      const outcome = await this.#moveBatch();
+      if (outcome === "failed") await this.#rest(this.#backOff());
+      else {
+        this.#settle();
+        if (outcome === "last" && this.#flushes.size === 0) return;
+        const duty = this.#duty();
+        await this.#rest((performance.now() - began) * (1 / duty - 1));
+      }
+    }
+  }
+
+  /** Moves the next rows: "more" where others wait behind a full batch, "last" where few or none do. */
+  async #moveBatch(): Promise<"more" | "last" | "failed"> {
+    try {
+      const chunk = this.#journal.read(batch);
+      if (!chunk) return "last";
+      await this.#insert(this.#parse(chunk.lines));
+      this.#journal.advance(chunk.bytes);
+      if (this.#failures > 0) this.#log.info("audit log is moving again", { backlogBytes: this.backlog });
+      this.#failures = 0;
+      return chunk.lines.length === batch.lines || chunk.bytes >= batch.bytes / 2 ? "more" : "last";
+    } catch (error) {
+      if (this.#failures === 0) {
+        this.#log.error("cannot move the audit log into the database; its rows wait in the journal", {
+          error: describeError(error),
+          backlogBytes: this.backlog,
+        });
+      }
+      this.#failures++;
+      this.#rejectFlushes(error);
+      return "failed";
+    }
+  }
+
+  #parse(lines: string[]): Row[] {
+    return lines.flatMap((line) => {
+      const row = rowOfLine(line);
+      if (!row) this.#keepAside(line, "it is not a row");
+      return row ?? [];
+    });
+  }
+
+  /** Inserts rows, those excepted that the database refuses for what they hold, which it finds by halving. */
+  async #insert(rows: Row[]): Promise<void> {
+    try {
+      await auditLog.insertMany(this.#db, rows);
+    } catch (error) {
+      if (!auditLog.isRefusal(error)) throw error;
+      if (rows.length === 1) return this.#keepAside(JSON.stringify(rows[0]), describeError(error));
+      const half = rows.length >> 1;
+      await this.#insert(rows.slice(0, half));
+      await this.#insert(rows.slice(half));
+    }
+  }
+
+  #keepAside(line: string, reason: string): void {
+    const path = this.#journal.rejectedPath;
+    Deno.writeTextFileSync(path, `${line}\n`, { append: true, mode: 0o600 });
+    this.#log.error("a row of the audit log was refused by the database", { reason, keptIn: path });
+  }
+
+  #settle(): void {
+    for (const waiters of [this.#flushes, this.#rooms]) {
+      for (const waiter of waiters) {
+        if (!waiter.reached()) continue;
+        waiters.delete(waiter);
+        waiter.resolve();
+      }
+    }
+  }
+
+  #rejectFlushes(cause: unknown): void {
+    const reason = "Cannot read the audit log: the database does not take rows now";
+    for (const waiter of this.#flushes) waiter.reject(new AppError("unavailable", reason, { cause }));
+    this.#flushes.clear();
+  }
+
+  /** The part of the time to work: little while calls come in, more the more waits, all of it when someone does. */
+  #duty(): number {
+    const now = performance.now();
+    if (this.#journal.appended !== this.#seen) this.#grewAt = now;
+    this.#seen = this.#journal.appended;
+    if (this.#flushes.size > 0 || this.#rooms.size > 0 || now - this.#grewAt > busyMs) return 1;
+    const pressure = (this.backlog / this.#maxBacklog - 0.25) * 2;
+    return lowDuty + (1 - lowDuty) * Math.min(1, Math.max(0, pressure));
+  }
+
+  #backOff(): number {
+    return Math.min(backOffMs.last, backOffMs.first * 2 ** (this.#failures - 1));
+  }
+
+  /** Lets others run for so long at least, or until a flush is asked for. */
+  async #rest(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#endRest = resolve;
+    await promise;
+    clearTimeout(timer);
+    this.#endRest = null;
+  }
+}

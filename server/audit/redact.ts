@@ -1,0 +1,192 @@
+import { holdsSecrets, mask, namesSecret, redactText, suspicious } from "./secrets.ts";
+
+export { redactText };
+
+/** The most bytes of a stored text. */
+const maxBytes = 16 * 1024;
+/** The most characters of one value. */
+const maxString = 2048;
+/** Read beyond the cut, so that a secret through which it goes is known as one. */
+const overlap = 512;
+const maxDepth = 16;
+const maxKeys = 200;
+const maxItems = 200;
+const maxName = 200;
+/** Longer runs of base64 than this are data, of which the log keeps the length. */
+const maxBlob = 256;
+/** Room for the notes and brackets that end a text which is cut. */
+const reserve = 1024;
+
+/** JSON text of a value for the log: secrets masked, long parts cut; null for undefined. */
+export function redactForLog(value: unknown): string | null {
+  if (value === undefined) return null;
+  if (isSmall(value, { nodes: 100, characters: 2000, depth: maxDepth })) {
+    const text = JSON.stringify(value);
+    if (!suspicious.test(text)) return text;
+  }
+  return new Writer().write(value);
+}
+
+interface Budget {
+  nodes: number;
+  characters: number;
+  depth: number;
+}
+
+/** True for plain data that is stored whole: JSON.stringify gives what `Writer` would, without secrets. */
+function isSmall(value: unknown, budget: Budget): boolean {
+  if (--budget.nodes < 0) return false;
+  if (typeof value === "string") return fits(value, budget);
+  if (value === null || typeof value === "number" || typeof value === "boolean") return true;
+  if (typeof value !== "object" || --budget.depth < 0) return false;
+  const small = Array.isArray(value) ? smallArray(value, budget) : smallObject(value, budget);
+  budget.depth++;
+  return small;
+}
+
+function fits(text: string, budget: Budget): boolean {
+  budget.characters -= text.length;
+  return budget.characters >= 0 && text.length <= maxBlob;
+}
+
+function smallArray(items: unknown[], budget: Budget): boolean {
+  for (const item of items) if (!isSmall(item, budget)) return false;
+  return true;
+}
+
+function smallObject(value: object, budget: Budget): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  for (const name in value) {
+    if (!fits(name, budget) || !isSmall((value as Record<string, unknown>)[name], budget)) return false;
+  }
+  return true;
+}
+
+/** Writes JSON text of bounded size, whatever the value is. */
+class Writer {
+  #text = "";
+  #left = maxBytes - reserve;
+  #depth = 0;
+
+  write(value: unknown): string {
+    this.#value(value, false);
+    return this.#text;
+  }
+
+  #put(text: string): void {
+    this.#text += text;
+    this.#left -= text.length;
+  }
+
+  /** Puts a string, of which a piece has to do where the room is short. Bytes are counted, as stored. */
+  #string(text: string): void {
+    const json = JSON.stringify(text.isWellFormed() ? text : text.toWellFormed());
+    const bytes = byteLength(json);
+    if (bytes <= this.#left) {
+      this.#text += json;
+      this.#left -= bytes;
+    } else if (text.length > 64) {
+      this.#string(`${text.slice(0, text.length >> 1)}… [cut]`);
+    } else {
+      this.#left = 0;
+      this.#text += '"[cut]"';
+    }
+  }
+
+  #value(value: unknown, secret: boolean): void {
+    if (value === null || value === undefined) return this.#put("null");
+    switch (typeof value) {
+      case "boolean":
+        return this.#put(secret ? `"${mask}"` : String(value));
+      case "number":
+        return this.#put(secret ? `"${mask}"` : Number.isFinite(value) ? String(value) : "null");
+      case "string":
+        return this.#string(secret ? mask : textForLog(value));
+      case "object":
+        return this.#object(value, secret);
+      default:
+        return this.#string(secret ? mask : textForLog(String(value)));
+    }
+  }
+
+  #object(value: object, secret: boolean): void {
+    if (ArrayBuffer.isView(value)) return this.#string(`[${value.byteLength} bytes]`);
+    if (value instanceof Date) return this.#string(secret ? mask : String(value));
+    if (this.#depth >= maxDepth) return this.#string("[too deep]");
+    this.#depth++;
+    if (Array.isArray(value)) this.#array(value, secret);
+    else this.#members(value as Record<string, unknown>, secret);
+    this.#depth--;
+  }
+
+  #array(items: unknown[], secret: boolean): void {
+    this.#put("[");
+    let count = 0;
+    for (const item of items) {
+      if (count > 0) this.#put(",");
+      if (count === maxItems || this.#left <= 0) {
+        this.#string(`[${items.length - count} more]`);
+        break;
+      }
+      this.#value(item, secret);
+      count++;
+    }
+    this.#put("]");
+  }
+
+  #members(object: Record<string, unknown>, secret: boolean): void {
+    this.#put("{");
+    const names = Object.keys(object).filter((name) => isData(object[name]));
+    const spoken = namedSecret(object);
+    for (const [count, name] of names.entries()) {
+      if (count > 0) this.#put(",");
+      if (count === maxKeys || this.#left <= 0) {
+        this.#put(`"…":"[${names.length - count} more]"`);
+        break;
+      }
+      this.#string(textForLog(name.slice(0, maxName)));
+      this.#put(":");
+      this.#member(name, object[name], secret || (spoken && name === "value"));
+    }
+    this.#put("}");
+  }
+
+  #member(name: string, value: unknown, secret: boolean): void {
+    if (secret || (holdsSecrets(name) && typeof value === "object")) return this.#value(value, true);
+    if (!namesSecret(name)) return this.#value(value, false);
+    // `has_token: true` and `max_tokens: 100` say something about a secret, they are none.
+    const harmless = typeof value === "boolean" || (typeof value === "number" && /tokens$/i.test(name));
+    this.#value(value, !harmless);
+  }
+}
+
+function isData(value: unknown): boolean {
+  return value !== undefined && typeof value !== "function" && typeof value !== "symbol";
+}
+
+/** True for `{name: "Authorization", value: ...}`, as lists of headers and variables are written. */
+function namedSecret(object: Record<string, unknown>): boolean {
+  const name = object.name ?? object.key;
+  return typeof name === "string" && "value" in object && namesSecret(name);
+}
+
+/** One text value as the log keeps it. */
+function textForLog(text: string): string {
+  if (text.length > maxBlob) {
+    const uri = /^data:[\w.+\/-]{0,100}(?:;[\w=.-]{1,50}){0,5};base64,/.exec(text.slice(0, 512))?.[0] ?? "";
+    if (/^[A-Za-z0-9+\/_=\r\n-]+$/.test(text.slice(uri.length, uri.length + maxBlob))) {
+      return `${uri}[${text.length - uri.length} characters of base64]`;
+    }
+  }
+  const redacted = redactText(text.slice(0, maxString + overlap));
+  if (text.length <= maxString) return redacted;
+  return `${redacted.slice(0, maxString)}… [${text.length} characters]`;
+}
+
+const encoder = new TextEncoder();
+const scratch = new Uint8Array(64 * 1024);
+
+function byteLength(text: string): number {
+  return encoder.encodeInto(text, scratch).written;
+}
