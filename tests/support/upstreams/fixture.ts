@@ -26,6 +26,7 @@ import {
   tool,
   type ToolAnswer,
 } from "./fixture_state.ts";
+import { listen } from "./listener.ts";
 import { handleTasks, TaskBoard, taskTools } from "./fixture_tasks.ts";
 import { changingTools, contentTools, probeTools, schemaTools, streamingTools } from "./fixture_tools.ts";
 
@@ -59,7 +60,7 @@ export interface Fixture extends AsyncDisposable {
 }
 
 /** Starts the fixture on a free loopback port of this process. */
-export function startFixture(options: FixtureOptions = {}): Fixture {
+export async function startFixture(options: FixtureOptions = {}): Promise<Fixture> {
   const { era = "both", authorization } = options;
   const state = new FixtureState();
   const board = new TaskBoard();
@@ -88,22 +89,15 @@ export function startFixture(options: FixtureOptions = {}): Fixture {
     return await modern.fetch(request);
   }
 
-  const abort = new AbortController();
-  const server = Deno.serve({
-    hostname: "127.0.0.1",
-    port: options.port ?? 0,
-    signal: abort.signal,
-    onListen: () => {},
-  }, handle);
+  const listener = await listen(handle, options.port);
   const stop = async () => {
     board.stop();
     await modern.close();
     await legacy.close();
-    abort.abort();
-    await server.finished;
+    await listener.stop();
   };
   return {
-    url: `http://127.0.0.1:${server.addr.port}/mcp`,
+    url: `http://127.0.0.1:${listener.port}/mcp`,
     seen,
     happened: (event) => state.happened(event),
     sessions: () => legacy.ids(),
