@@ -1,4 +1,4 @@
-import type { Connection, OutboundExchange } from "./outbound/connection.ts";
+import type { OutboundExchange } from "./outbound/connection.ts";
 import { systemResolve } from "./outbound/dial.ts";
 import { OutboundError } from "./outbound/errors.ts";
 import { follow, type OutboundInit } from "./outbound/follow.ts";
@@ -25,7 +25,6 @@ export interface OutboundOptions extends PolicyOptions {
 }
 
 const connectTimeoutMs = 10_000;
-const restedMs = 100;
 
 /** The one HTTP client of the program: it connects to nothing that the outbound policy does not permit. */
 export class Outbound {
@@ -50,6 +49,7 @@ export class Outbound {
     const bounds = { timeoutMs: request.connectTimeoutMs ?? connectTimeoutMs, signal: request.signal };
     for (let mayRepeat = true;; mayRepeat = false) {
       if (request.signal?.aborted) throw aborted(target, request.signal);
+      if (this.#pool.isBehind()) await this.#pool.catchUp();
       const connection = (mayRepeat ? this.#pool.take(target) : null) ??
         await this.#pool.open(target, bounds);
       try {
@@ -66,17 +66,6 @@ export class Outbound {
    */
   fetch(input: string | URL | Request, init?: OutboundInit): Promise<Response> {
     return follow((target, request) => this.exchange(target, request), input, init);
-  }
-
-  // A server's close is seen on the event loop's next turn, so a connection that lay for a while gets that turn
-  // before it carries a request that may not be repeated.
-  async #rested(target: OutboundTarget): Promise<Connection | null> {
-    for (let connection = this.#pool.take(target); connection; connection = this.#pool.take(target)) {
-      if (performance.now() - connection.idleSince < restedMs) return connection;
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      if (!connection.closed) return connection;
-    }
-    return null;
   }
 
   /** How many connections exist, and how many of them are at rest. */

@@ -24,6 +24,7 @@ interface Origin {
 }
 
 const tickMs = 100;
+const behindMs = 50;
 
 /** All connections of an Outbound, by origin, with one timer for their deadlines. */
 export class Pool implements Lender {
@@ -32,6 +33,7 @@ export class Pool implements Lender {
   readonly #origins = new Map<string, Origin>();
   readonly #connections = new Map<Connection, Origin>();
   #tick = 0;
+  #tickedAt = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #closing = false;
 
@@ -45,6 +47,16 @@ export class Pool implements Lender {
     let idle = 0;
     for (const origin of this.#origins.values()) idle += origin.idle.length;
     return { open: this.#connections.size, idle };
+  }
+
+  /** Whether the event loop has been held up, so that servers may have closed connections unseen. */
+  isBehind(): boolean {
+    return this.#timer !== undefined && performance.now() - this.#tickedAt > tickMs + behindMs;
+  }
+
+  /** Lets the event loop see what its sockets have to tell: one turn is not always enough. */
+  async catchUp(): Promise<void> {
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
   }
 
   /** A connection at rest, the latest used first; null when there is none. */
@@ -149,6 +161,7 @@ export class Pool implements Lender {
 
   #startTimer(): void {
     if (this.#timer !== undefined) return;
+    this.#tickedAt = performance.now();
     this.#timer = setInterval(() => this.#check(), tickMs);
     Deno.unrefTimer(this.#timer);
   }
@@ -160,7 +173,7 @@ export class Pool implements Lender {
 
   #check(): void {
     this.#tick++;
-    const now = performance.now();
+    const now = this.#tickedAt = performance.now();
     for (const connection of this.#connections.keys()) {
       if (connection.deadline > 0 && connection.deadline <= this.#tick) connection.expire();
       else if (connection.resting && now - connection.idleSince >= connection.idleLimitMs) {

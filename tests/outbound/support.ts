@@ -23,6 +23,11 @@ export class Peer {
     this.index = index;
   }
 
+  /** What has come in and was not yet taken by `request`. */
+  get received(): Uint8Array<ArrayBuffer> {
+    return this.#received;
+  }
+
   /** The next request, head and body (by Content-Length); null when the client has closed. */
   async request(): Promise<string | null> {
     for (;;) {

@@ -1,0 +1,131 @@
+// A request is sent twice only where it cannot have run once (RFC 9110 section 9.2.2).
+import assert from "node:assert/strict";
+import { failsAt, RawServer, TestOutbound, textOf, until } from "./support.ts";
+
+const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/** Answers the first request; reads the second of the same connection and hangs up without an answer. */
+function closingOnSecond(seen: string[]): RawServer {
+  return new RawServer(async (peer) => {
+    seen.push(methodOf((await peer.request())!));
+    await peer.write(ok);
+    if (peer.index > 0) return;
+    const second = await peer.request();
+    if (second !== null) seen.push(methodOf(second));
+  });
+}
+
+function methodOf(request: string): string {
+  return request.slice(0, request.indexOf(" "));
+}
+
+Deno.test("a POST that a reused connection swallowed is not sent again: it may have run", async () => {
+  const seen: string[] = [];
+  await using server = closingOnSecond(seen);
+  using outbound = new TestOutbound();
+  await outbound.call(server.url, { method: "POST", body: "1" });
+  await failsAt("headers", /without an answer/, outbound.call(server.url, { method: "POST", body: "2" }));
+  assert.deepEqual(seen, ["POST", "POST"]);
+  assert.equal(server.accepted, 1);
+});
+
+for (const method of ["GET", "HEAD", "DELETE", "PUT"]) {
+  Deno.test(`a ${method} that a reused connection swallowed is sent once more, on a new one`, async () => {
+    const seen: string[] = [];
+    await using server = closingOnSecond(seen);
+    using outbound = new TestOutbound();
+    await outbound.call(server.url, { method: "POST" });
+    assert.equal((await outbound.call(server.url, { method })).status, 200);
+    assert.deepEqual(seen, ["POST", method, method]);
+    assert.equal(server.accepted, 2);
+  });
+}
+
+Deno.test("a repeated request that fails again is not repeated a second time", async () => {
+  const seen: number[] = [];
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    seen.push(peer.index);
+    if (peer.index > 0) return;
+    await peer.write(ok);
+    await peer.request();
+    seen.push(peer.index);
+  });
+  using outbound = new TestOutbound();
+  await outbound.call(server.url);
+  await failsAt("headers", /without an answer/, outbound.call(server.url));
+  assert.deepEqual(seen, [0, 0, 1]);
+});
+
+Deno.test("a new connection that closes without an answer is no reason to repeat", async () => {
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+  });
+  using outbound = new TestOutbound();
+  await failsAt("headers", /without an answer/, outbound.call(server.url));
+  assert.equal(server.accepted, 1);
+});
+
+Deno.test("an answer that has begun is no reason to repeat", async () => {
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    await peer.write(ok);
+    await peer.request();
+    await peer.write("HTTP/1.1 2");
+  });
+  using outbound = new TestOutbound();
+  await outbound.call(server.url);
+  await failsAt("headers", /without an answer/, outbound.call(server.url));
+  assert.equal(server.accepted, 1);
+});
+
+// The server's close waits unseen in the kernel while the event loop is blocked; the request that follows must
+// neither run twice nor fail. The server is a process of its own, as it could not close anything otherwise.
+Deno.test("a close that a busy event loop has not seen yet costs a POST neither its answer nor a second run", async () => {
+  const program = `
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    console.log(listener.addr.port);
+    let requests = 0;
+    for await (const socket of listener) {
+      await socket.read(new Uint8Array(1000));
+      requests++;
+      await socket.write(new TextEncoder().encode("HTTP/1.1 200 OK\\r\\nX-Requests: " + requests + "\\r\\nContent-Length: 0\\r\\n\\r\\n"));
+      setTimeout(() => socket.close(), 100);
+    }`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", program],
+    stdout: "piped",
+  }).spawn();
+  const stdout = child.stdout.getReader();
+  const port = new TextDecoder().decode((await stdout.read()).value).trim();
+  using outbound = new TestOutbound();
+  for (let round = 1; round <= 5; round++) {
+    const answer = await outbound.call(`http://127.0.0.1:${port}/`, { method: "POST", body: "x" });
+    assert.equal(answer.header("x-requests"), String(round));
+    assert.equal(outbound.sockets.idle, 1);
+    for (const ends = performance.now() + 200; performance.now() < ends;);
+  }
+  outbound.close();
+  child.kill();
+  await stdout.cancel();
+  await child.status;
+});
+
+Deno.test("a server that restarts between two POSTs gets each once", async () => {
+  const seen: string[] = [];
+  const serve = (port: number) =>
+    new RawServer(async (peer) => {
+      for (let text = await peer.request(); text !== null; text = await peer.request()) {
+        seen.push(text.slice(-1));
+        await peer.write(ok);
+      }
+    }, Deno.listen({ hostname: "127.0.0.1", port }));
+  const first = serve(0);
+  using outbound = new TestOutbound();
+  await outbound.call(first.url, { method: "POST", body: "1" });
+  await first[Symbol.asyncDispose]();
+  await until(() => outbound.sockets.open === 0);
+  await using second = serve(first.port);
+  assert.equal(await textOf(await outbound.call(second.url, { method: "POST", body: "2" })), "ok");
+  assert.deepEqual(seen, ["1", "2"]);
+});
