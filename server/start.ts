@@ -29,10 +29,10 @@ export async function startServices(config: Config): Promise<Services> {
     const audit = await Audit.open({
       db,
       log,
-      dir: `${config.dataDir}/journal`,
+      dir: config.dataDir,
       retentionDays: config.auditRetentionDays,
     });
-    const identities = new Identities({ db });
+    const identities = new Identities({ db, log });
     const upstream = new Upstream({ db, vault, outbound, log });
     return Object.freeze({ config, log, db, vault, audit, identities, outbound, upstream });
   } catch (error) {

@@ -30,6 +30,7 @@ export interface Watch {
 
 const captureBytes = 256 * 1024;
 const maxEventLength = 1024 * 1024;
+const maxEventBytes = 64 * 1024 * 1024;
 const maxListLength = 20 * 1024 * 1024;
 const encoder = new TextEncoder();
 
@@ -239,6 +240,8 @@ class JsonPassing extends Passing {
 class SsePassing extends Passing {
   readonly #decoder = new TextDecoder();
   readonly #splitter: SseSplitter;
+  /** Characters of the event that is passing in pieces. */
+  #passed = 0;
 
   constructor(source: ReadableStream<Uint8Array>, options: PassOptions) {
     super(source, options);
@@ -265,14 +268,23 @@ class SsePassing extends Passing {
   }
 
   protected override broken(failure: string): Uint8Array | null {
-    return this.watch.id === null ? null : encoder.encode(`data: ${this.watch.errorText(failure)}\n\n`);
+    return this.watch.id === null || this.#splitter.inPieces
+      ? null
+      : encoder.encode(`data: ${this.watch.errorText(failure)}\n\n`);
+  }
+
+  #bound(length: number): void {
+    this.#passed += length;
+    if (this.watch.mustRewrite) throw new Error("The list is longer than can be filtered");
+    if (this.#passed > maxEventBytes) throw new Error("One event of the stream is longer than allowed");
   }
 
   async #pass(event: SseEvent): Promise<string> {
+    if (!event.partial) this.#passed = 0;
     if (/(^|[\r\n])id:/.test(event.text)) this.resumable = true;
     const { data } = event;
     if (this.settled || this.watch.id === null || !/"(result|error)"/.test(data)) {
-      if (event.partial && this.watch.mustRewrite) throw new Error("The list is longer than can be filtered");
+      if (event.partial) this.#bound(event.text.length);
       return event.text;
     }
     if (event.oversize) {

@@ -29,6 +29,11 @@ export class SseSplitter {
     return this.#rest === "" && this.#oversizeHead === null;
   }
 
+  /** True while an event too long to be held passes in pieces. */
+  get inPieces(): boolean {
+    return this.#oversizeHead !== null;
+  }
+
   push(text: string): SseEvent[] {
     const events: SseEvent[] = [];
     this.#rest += text;
