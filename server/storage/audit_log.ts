@@ -68,7 +68,8 @@ export function isRefusal(error: unknown): boolean {
 
 type Expressions = ExpressionBuilder<Schema, "audit_log">;
 
-function matching(eb: Expressions, organizationId: string, filter: Filter) {
+/** The condition of a filter within one organization. */
+export function matching(eb: Expressions, organizationId: string, filter: Filter) {
   const all = [eb("organization_id", "=", organizationId)];
   const equal = {
     connection_id: filter.connectionId,
