@@ -128,29 +128,38 @@ export async function insert(
   });
 }
 
-/** Changes a connection and its version; false where there is no such connection. */
+/** What is to be changed, and the version that it must still have where that matters. */
+export interface Change {
+  id: string;
+  changes: ConnectionChanges;
+  version?: number;
+}
+
+/** Changes a connection and its version; false where there is no such connection, or not in that version. */
 export async function update(
   db: Db,
   organizationId: string,
-  { id, changes }: { id: string; changes: ConnectionChanges },
+  { id, changes, version }: Change,
 ): Promise<boolean> {
   const now = Date.now();
   const result = await db.updateTable("connections").set({
     ...changes,
     // Grows even where two changes share a millisecond, so that no cache takes one for the other.
     updated_at: sql<number>`case when updated_at >= ${now} then updated_at + 1 else ${now} end`,
-  }).where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();
+  }).where("organization_id", "=", organizationId).where("id", "=", id)
+    .$if(version !== undefined, (query) => query.where("updated_at", "=", version ?? 0)).executeTakeFirst();
   return result.numUpdatedRows > 0n;
 }
 
-/** Changes a connection together with the indexed names of its tools. */
+/** Changes a connection together with the indexed names of its tools; with a `version`, only while it has that one. */
 export async function replaceTools(
   db: Db,
   organizationId: string,
-  { id, changes, toolNames }: { id: string; changes: ConnectionChanges; toolNames: readonly string[] },
+  { toolNames, ...change }: Change & { toolNames: readonly string[] },
 ): Promise<boolean> {
+  const { id } = change;
   return await db.transaction().execute(async (trx) => {
-    if (!await update(trx, organizationId, { id, changes })) return false;
+    if (!await update(trx, organizationId, change)) return false;
     await trx.deleteFrom("connection_tools").where("organization_id", "=", organizationId)
       .where("connection_id", "=", id).execute();
     await insertTools(trx, organizationId, { id, names: toolNames });

@@ -77,14 +77,14 @@ function hasScheme(token: string): boolean {
 
 /** Refuses secrets that cannot be sent as headers. Throws `invalid` naming the field, never the value. */
 export function checkSecrets({ token, headers }: Secrets): void {
-  if (token !== null) checkValue("connection_token", token);
+  if (token !== null) checkValue("data.connection_token", token);
   const entries = Object.entries(headers ?? {});
   if (entries.length > maxHeaders) {
-    throw refused("connection_headers", `there are more than ${maxHeaders} headers`);
+    throw refused("data.connection_headers", `there are more than ${maxHeaders} headers`);
   }
   const seen = new Set<string>();
   for (const [name, value] of entries) {
-    const field = `connection_headers.headers.${name.slice(0, maxNameLength)}`;
+    const field = `data.connection_headers.headers.${name.slice(0, maxNameLength)}`;
     const lower = name.toLowerCase();
     checkName(lower, field);
     checkValue(field, value);
@@ -92,11 +92,14 @@ export function checkSecrets({ token, headers }: Secrets): void {
     seen.add(lower);
   }
   if (token !== null && seen.has("authorization")) {
-    throw refused("connection_headers.headers.Authorization", "connection_token sets the same header");
+    throw refused("data.connection_headers.headers.Authorization", "connection_token sets the same header");
   }
   const total = entries.reduce((sum, [name, value]) => sum + name.length + value.length, token?.length ?? 0);
   if (total > maxTotalLength) {
-    throw refused("connection_headers", `the headers are longer than ${maxTotalLength} characters together`);
+    throw refused(
+      "data.connection_headers",
+      `the headers are longer than ${maxTotalLength} characters together`,
+    );
   }
 }
 

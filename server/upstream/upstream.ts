@@ -4,7 +4,10 @@ import type { Outbound, OutboundTarget } from "../outbound.ts";
 import * as connections from "../storage/connections.ts";
 import type { Db } from "../storage/dialect.ts";
 import type { Vault } from "../vault.ts";
+import { type CatalogResult, readCatalog } from "./catalog.ts";
+import type { Peer } from "./conversation.ts";
 import { credentialHeaders, type Header } from "./credentials.ts";
+import { callTool, type ToolAnswer } from "./tool_call.ts";
 
 /** Where a proxied message goes, and with which credential. Never logged, never returned to a caller. */
 export interface RelayTarget {
@@ -74,6 +77,23 @@ export class Upstream {
         if (connectionId === undefined || key.startsWith(`${connectionId} `)) known.delete(key);
       }
     }
+  }
+
+  /** Asks an upstream for all that it lists, or says why that failed. */
+  async catalog(peer: Peer): Promise<CatalogResult> {
+    return await readCatalog(this.#services.outbound, peer);
+  }
+
+  /** Calls a tool over a connection of the organization; null where there is none such. Throws ConversationError. */
+  async callTool(
+    organizationId: string,
+    connectionId: string,
+    call: { name: string; arguments: Record<string, unknown> },
+  ): Promise<ToolAnswer | null> {
+    const target = await this.target(organizationId, connectionId);
+    if (target === null) return null;
+    const definition = target.tools?.find((tool) => tool.name === call.name);
+    return await callTool(this.#services.outbound, target, { ...call, definition });
   }
 
   async #load(

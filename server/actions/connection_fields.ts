@@ -1,0 +1,217 @@
+import { z } from "zod";
+import type { ConnectionRow } from "../storage/connections.ts";
+import * as connections from "../storage/connections.ts";
+
+/** What stands in place of a secret that is set; given back in an update, it keeps the stored one. */
+export const mask = "***";
+
+const maxHeaders = 50;
+
+// deno-lint-ignore no-control-regex -- line breaks and tabs apart, no control character belongs into a text
+const printable = /^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/;
+
+function required(issue: { input?: unknown }): string | undefined {
+  return issue.input === undefined ? "it is required" : undefined;
+}
+
+function text(max: number) {
+  return z.string({ error: required }).trim().max(max).regex(
+    printable,
+    "it must not contain control characters",
+  );
+}
+
+/** A JSON object of at most so many characters. */
+function jsonObject(max: number) {
+  return z.record(z.string(), z.unknown()).refine(
+    (value) => JSON.stringify(value).length <= max,
+    `it must not be longer than ${max} characters of JSON`,
+  );
+}
+
+const connectionUrl = z.string({ error: required }).trim().min(1, "it is required").max(2048)
+  .superRefine((value, context) => {
+    const problem = urlProblem(value);
+    if (problem !== null) context.addIssue({ code: "custom", message: problem });
+  });
+
+/** Why a text cannot be the URL of an upstream; null where it can. */
+function urlProblem(value: string): string | null {
+  const url = URL.canParse(value) && !/[\s\\]/.test(value) ? new URL(value) : null;
+  if (url === null) return "it is not a URL; it looks like https://mcp.example.com/mcp";
+  if (!/^https?:$/.test(url.protocol)) return "it must begin with https:// or http://";
+  if (url.username !== "" || url.password !== "") {
+    return "it must not hold a user name or password; use connection_token or connection_headers";
+  }
+  return url.hash === "" ? null : "it must not have a fragment (#)";
+}
+
+const icon = text(20_000).refine(
+  (value) => /^(https?:\/\/|data:image\/)/i.test(value),
+  "it must be an https, http or data:image URL",
+);
+
+const connectionType = z.enum(["HTTP", "SSE", "Websocket", "STDIO"]).superRefine((type, context) => {
+  if (type === "HTTP") return;
+  context.addIssue({ code: "custom", message: `${type} connections are not served yet; HTTP ones are` });
+});
+
+// An empty field of a form says nothing about the token.
+const token = z.string().trim().max(8192).transform((value) => value === "" ? undefined : value);
+
+const headers = z.object({
+  headers: z.record(z.string().max(100), z.string().max(8192)).refine(
+    (value) => Object.keys(value).length <= maxHeaders,
+    `there are more than ${maxHeaders} headers`,
+  ),
+});
+
+// The client secret has no place in the vault yet, so it is refused rather than stored in the clear.
+const oauthConfig = jsonObject(10_000).refine(
+  (value) => !/secret/i.test(Object.keys(value).join(" ")),
+  "OAuth with a client secret is not served yet",
+);
+
+/** What may be said of a connection when it is made. Secrets go in, and never come out. */
+export const connectionInput = z.object({
+  title: text(200).min(1, "it is required"),
+  description: text(2000).nullish(),
+  icon: icon.nullish(),
+  app_name: text(200).nullish(),
+  app_id: text(200).nullish(),
+  connection_type: connectionType.default("HTTP"),
+  connection_url: connectionUrl,
+  connection_token: token.nullish().describe(
+    "Sent as Authorization: Bearer; a token with a scheme of its own, such as 'Basic ...', is sent as it is",
+  ),
+  connection_headers: headers.nullish().describe("Headers for every request: {headers: {name: value}}"),
+  oauth_config: oauthConfig.nullish(),
+  configuration_state: jsonObject(100_000).nullish(),
+  configuration_scopes: z.array(text(500)).max(200).nullish(),
+  metadata: jsonObject(50_000).nullish(),
+  bindings: z.array(z.unknown()).max(100).refine(
+    (value) => JSON.stringify(value).length <= 50_000,
+    "it must not be longer than 50000 characters of JSON",
+  ).nullish(),
+  status: z.enum(["active", "inactive"]).optional(),
+});
+
+/** What may be changed: an absent field stays, null clears, `***` in place of a secret keeps it. */
+export const connectionChanges = connectionInput.partial().extend({
+  connection_type: connectionType.optional(),
+  // A connection that is read and sent back with its status `error` asks for no change of it.
+  status: z.enum(["active", "inactive", "error"]).optional(),
+});
+
+export type ConnectionInput = z.output<typeof connectionInput>;
+export type ConnectionChanges = z.output<typeof connectionChanges>;
+
+const tool = z.looseObject({
+  name: z.string(),
+  title: z.string().nullish(),
+  description: z.string().nullish(),
+  inputSchema: z.unknown().optional(),
+  outputSchema: z.unknown().optional(),
+  annotations: z.unknown().optional(),
+});
+
+/** A connection as it may be read: no secret is in it, only whether there is one. */
+export const connectionEntity = z.object({
+  id: z.string(),
+  title: z.string(),
+  description: z.string().nullable(),
+  icon: z.string().nullable(),
+  app_name: z.string().nullable(),
+  app_id: z.string().nullable(),
+  connection_type: z.enum(["HTTP", "SSE", "Websocket", "STDIO"]),
+  connection_url: z.string().nullable(),
+  connection_headers: z.object({ headers: z.record(z.string(), z.literal(mask)) }).nullable(),
+  oauth_config: z.record(z.string(), z.unknown()).nullable(),
+  configuration_state: z.record(z.string(), z.unknown()).nullable().describe("Its values are masked"),
+  configuration_scopes: z.array(z.string()),
+  metadata: z.record(z.string(), z.unknown()).nullable(),
+  tools: z.array(tool).nullable().describe("What the server listed; null while it never answered"),
+  bindings: z.array(z.unknown()),
+  status: z.enum(["active", "inactive", "error"]),
+  status_reason: z.string().nullable().describe("What is wrong with it, in a sentence"),
+  organization_id: z.string(),
+  created_by: z.string(),
+  updated_by: z.string(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  has_token: z.boolean(),
+  has_oauth: z.boolean(),
+});
+
+/** A connection with all that its server lists. */
+export const connectionDetail = connectionEntity.extend({
+  resources: z.array(z.record(z.string(), z.unknown())).nullable(),
+  resource_templates: z.array(z.record(z.string(), z.unknown())).nullable(),
+  prompts: z.array(z.record(z.string(), z.unknown())).nullable(),
+});
+
+/** The entity of a row; `configuration` is what its sealed configuration holds. */
+export function entityOf(
+  row: ConnectionRow,
+  configuration: Record<string, unknown> | null,
+): z.input<typeof connectionDetail> {
+  const parsed = connections.parse(row);
+  const names = parsed.headerNames;
+  const isTemplate = (resource: Record<string, unknown>) => "uriTemplate" in resource;
+  return {
+    id: row.id,
+    title: row.title,
+    description: row.description,
+    icon: row.icon,
+    app_name: row.app_name,
+    app_id: row.app_id,
+    connection_type: row.connection_type as "HTTP",
+    connection_url: row.connection_url,
+    connection_headers: names.length === 0
+      ? null
+      : { headers: Object.fromEntries(names.map((name) => [name, mask])) },
+    oauth_config: parsed.oauthConfig,
+    configuration_state: configuration && maskValues(configuration),
+    configuration_scopes: parsed.configurationScopes,
+    metadata: parsed.metadata,
+    tools: parsed.tools,
+    bindings: parsed.bindings ?? [],
+    status: row.status as "active",
+    status_reason: row.status_reason,
+    organization_id: row.organization_id,
+    created_by: row.created_by,
+    updated_by: row.updated_by,
+    created_at: new Date(row.created_at).toISOString(),
+    updated_at: new Date(row.updated_at).toISOString(),
+    has_token: row.sealed_token !== null,
+    has_oauth: parsed.oauthConfig !== null,
+    resources: parsed.resources?.filter((resource) => !isTemplate(resource)) ?? null,
+    resource_templates: parsed.resources?.filter(isTemplate) ?? null,
+    prompts: parsed.prompts,
+  };
+}
+
+/** The same shape with every text and number masked, as any of them may be a secret. */
+function maskValues<T>(value: T): T {
+  const masked = (inner: unknown): unknown => {
+    if (Array.isArray(inner)) return inner.map(masked);
+    if (inner !== null && typeof inner === "object") return maskValues(inner);
+    return typeof inner === "string" || typeof inner === "number" ? mask : inner;
+  };
+  return Object.fromEntries(Object.entries(value as object).map(([key, inner]) => [key, masked(inner)])) as T;
+}
+
+/** What was given, with `***` replaced by what is stored at the same place. */
+export function unmaskValues(given: unknown, stored: unknown): unknown {
+  if (given === mask && stored !== undefined) return stored;
+  if (Array.isArray(given)) {
+    return given.map((inner, i) => unmaskValues(inner, Array.isArray(stored) ? stored[i] : undefined));
+  }
+  if (given === null || typeof given !== "object") return given;
+  const beside = stored !== null && typeof stored === "object" ? stored as Record<string, unknown> : {};
+  return Object.fromEntries(
+    Object.entries(given).map((
+      [key, inner],
+    ) => [key, unmaskValues(inner, Object.hasOwn(beside, key) ? beside[key] : undefined)]),
+  );
+}

@@ -1,0 +1,47 @@
+import type { Action } from "./action.ts";
+import { getLog, getStats, listLogs } from "./audit_log.ts";
+import { importConnections } from "./connection_import.ts";
+import { callConnectionTool, configureConnection, testConnection } from "./connection_use.ts";
+import {
+  createConnection,
+  deleteConnection,
+  getConnection,
+  listConnections,
+  updateConnection,
+} from "./connections.ts";
+
+/** Everything that the product does, in the order in which it is listed. */
+export const actions: readonly Action[] = [
+  createConnection,
+  listConnections,
+  getConnection,
+  updateConnection,
+  deleteConnection,
+  testConnection,
+  configureConnection,
+  callConnectionTool,
+  importConnections,
+  listLogs,
+  getLog,
+  getStats,
+];
+
+const byName = index(actions);
+
+/** The action of a public name, or undefined. */
+export function findAction(name: string): Action | undefined {
+  return byName.get(name);
+}
+
+/** Checks at start what no type can: every name is a tool name, and there once. */
+function index(list: readonly Action[]): ReadonlyMap<string, Action> {
+  const found = new Map<string, Action>();
+  for (const action of list) {
+    if (found.has(action.name)) throw new Error(`Cannot start: there are two actions '${action.name}'`);
+    if (!/^[A-Z][A-Z0-9_]{0,127}$/.test(action.name)) {
+      throw new Error(`Cannot start: '${action.name}' is not the name of an action`);
+    }
+    found.set(action.name, action);
+  }
+  return found;
+}
