@@ -37,6 +37,12 @@ export async function find(db: Db, id: string): Promise<OrganizationRow | null> 
   return row?.id === id ? toOrganization(row) : null;
 }
 
+/** True where another organization has this slug. */
+export async function isSlugTaken(db: Db, slug: string): Promise<boolean> {
+  const row = await db.selectFrom("organizations").select("id").where("slug", "=", slug).executeTakeFirst();
+  return row !== undefined;
+}
+
 /** The organizations that a person belongs to, with their roles there; the one they joined first comes first. */
 export async function listOfUser(
   db: Db,
@@ -85,18 +91,21 @@ export async function withLock<T>(db: Db, id: string, work: (transaction: Db) =>
   });
 }
 
+/** Every table whose rows belong to one organization, those that others refer to last. */
+export const tenantTables = [
+  "connection_tools",
+  "task_owners",
+  "connections",
+  "api_keys",
+  "invitations",
+  "members",
+  "data_keys",
+  "audit_log",
+] as const;
+
 /** Removes an organization with everything that belongs to it; wants a transaction around it. */
 export async function remove(transaction: Db, id: string): Promise<void> {
-  const tables = [
-    "connection_tools",
-    "connections",
-    "api_keys",
-    "invitations",
-    "members",
-    "data_keys",
-    "audit_log",
-  ] as const;
-  for (const table of tables) {
+  for (const table of tenantTables) {
     await transaction.deleteFrom(table).where("organization_id", "=", id).execute();
   }
   await transaction.updateTable("sessions").set({ active_organization_id: null })

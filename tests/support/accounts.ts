@@ -9,6 +9,14 @@ import * as members from "../../server/storage/members.ts";
 import * as organizations from "../../server/storage/organizations.ts";
 import * as users from "../../server/storage/users.ts";
 
+let latest = 0;
+
+/** The time, later at each call, so that what is made later also sorts later. */
+function tick(): number {
+  latest = Math.max(Date.now(), latest + 1);
+  return latest;
+}
+
 /** Runs `fn` with the migrated database of a URL, which is closed afterwards. */
 export async function withMigrated(url: string, fn: (db: Db) => Promise<void>): Promise<void> {
   const db = await openDatabase(url, 5);
@@ -58,7 +66,7 @@ export async function addMember(
   organizationId: string,
   { userId, roles }: { userId: string; roles: string[] },
 ): Promise<members.MemberRow> {
-  const member = { id: newId("mem"), userId, roles, createdAt: Date.now() };
+  const member = { id: newId("mem"), userId, roles, createdAt: tick() };
   await members.insert(db, organizationId, member);
   return { ...member, organizationId };
 }
@@ -69,7 +77,7 @@ export async function addKey(
   organizationId: string,
   options: { userId: string; name?: string; permissions?: Permissions | null; expiresAt?: number },
 ): Promise<{ id: string; secret: string }> {
-  const now = Date.now();
+  const now = tick();
   const secret = newSecret(apiKeyPrefix);
   const key = {
     id: newId("key"),
