@@ -158,11 +158,13 @@ export function findOnPath(names: readonly string[]): string | undefined {
   return names.flatMap((name) => folders.map((folder) => `${folder}/${name}`)).find(exists);
 }
 
+/** True when there is something at the path and this account may see it. */
 export function exists(path: string): boolean {
   try {
     return Boolean(Deno.statSync(path));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    const absent = [Deno.errors.NotFound, Deno.errors.NotADirectory, Deno.errors.PermissionDenied];
+    if (absent.some((kind) => error instanceof kind)) return false;
     throw error;
   }
 }

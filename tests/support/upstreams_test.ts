@@ -136,7 +136,7 @@ for (const name of ["hang", "hangMidBody", "hangMidStream", "endlessBody", "endl
     await using hostile = startHostile(behaviours[name]);
     const abort = new AbortController();
     const answer = post(hostile.url, call, { signal: abort.signal }).then((response) => response.text());
-    while (hostile.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await hostile.received();
     abort.abort();
     await assert.rejects(answer);
     await hostile.idle();

@@ -34,6 +34,8 @@ export interface Hostile extends AsyncDisposable {
   readonly sentBytes: number;
   /** Connections that are open now. */
   readonly connections: number;
+  /** Resolves when so many requests have come in all. */
+  readonly received: (count?: number) => Promise<void>;
   /** Changes the behaviour for the requests that come from now on. */
   readonly behave: (next: Behaviour) => void;
   /** Resolves when no connection is open any more. */
@@ -46,15 +48,28 @@ export function startHostile(behaviour: Behaviour): Hostile {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = new Map<Deno.TcpConn, Promise<void>>();
   const requests: HostileRequest[] = [];
-  let waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
   let current = behaviour;
   let sentBytes = 0;
+
+  function when(condition: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = () => void (condition() && waiting.delete(check) && resolve());
+    waiting.add(check);
+    check();
+    return promise;
+  }
+
+  function changed(): void {
+    for (const check of [...waiting]) check();
+  }
 
   async function serve(connection: Deno.TcpConn): Promise<void> {
     const reading = new Reading(connection);
     const request = await reading.request();
     if (request) {
       requests.push(request);
+      changed();
       const send = async (data: string | Uint8Array) => {
         const bytes = typeof data === "string" ? encoder.encode(data) : data;
         const connected = await writeAll(connection, bytes);
@@ -65,9 +80,7 @@ export function startHostile(behaviour: Behaviour): Hostile {
     }
     closeQuietly(connection);
     open.delete(connection);
-    if (open.size > 0) return;
-    for (const resolve of waiting) resolve();
-    waiting = [];
+    changed();
   }
 
   const accepting = (async () => {
@@ -89,7 +102,8 @@ export function startHostile(behaviour: Behaviour): Hostile {
       return open.size;
     },
     behave: (next) => void (current = next),
-    idle: () => open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve)),
+    received: (count = 1) => when(() => requests.length >= count),
+    idle: () => when(() => open.size === 0),
     stop,
     [Symbol.asyncDispose]: stop,
   };
