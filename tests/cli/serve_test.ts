@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import * as auditLog from "../../server/storage/audit_log.ts";
+import { onEachDatabase } from "../support/databases.ts";
+import { besides, mesh, seed, serve } from "../support/executable.ts";
+import { freePort } from "../support/processes.ts";
+import { behaviours, startHostile } from "../support/upstreams.ts";
+
+async function inFolder(fn: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "mesh-serve-" });
+  try {
+    await fn(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+function call(url: string, { connectionId, key, id }: { connectionId: string; key: string; id: number }) {
+  return fetch(`${url}/mcp/${connectionId}`, {
+    method: "POST",
+    headers: {
+      "authorization": `Bearer ${key}`,
+      "content-type": "application/json",
+      "accept": "application/json, text/event-stream",
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id,
+      method: "tools/call",
+      params: { name: "echo", arguments: { id } },
+    }),
+  });
+}
+
+Deno.test("without settings it serves, keeps its data to itself and stops on SIGTERM with 0", () =>
+  inFolder(async (dir) => {
+    const { child, url } = await serve({ DATA_DIR: dir });
+    const health = await fetch(`${url}/health`);
+    assert.equal(health.status, 200);
+    const { status, version, uptimeSeconds, database } = await health.json();
+    assert.equal(status, "ok");
+    assert.match(version, /^\d+\.\d+\.\d+$/);
+    assert.equal(typeof uptimeSeconds, "number");
+    assert.deepEqual(database, { dialect: "sqlite", ok: true });
+    assert.equal((await Deno.stat(`${dir}/encryption.key`)).mode! & 0o777, 0o600);
+    assert.deepEqual(await child.kill("SIGTERM"), { code: 0, signal: null });
+    assert.equal(child.stdout.trim().split("\n").length, 1, "one line says where it listens");
+  }));
+
+Deno.test("a bad setting stops the start with one line and exit code 1", () =>
+  inFolder(async (dir) => {
+    const child = mesh(["serve"], { DATA_DIR: dir, PORT: "many" });
+    assert.equal((await child.ended).code, 1);
+    assert.equal(
+      child.stderr,
+      "mesh: Cannot use PORT 'many' (environment): it must be a whole number from 0 to 65535\n",
+    );
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
+  }));
+
+Deno.test("a port that is taken stops the start with one line", () =>
+  inFolder(async (dir) => {
+    await using upstream = startHostile(behaviours.good);
+    const child = mesh(["serve"], { DATA_DIR: dir, PORT: new URL(upstream.url).port });
+    assert.equal((await child.ended).code, 1);
+    assert.match(child.stderr, /^mesh: Cannot listen on 127\.0\.0\.1:\d+: .*set PORT to another port\n$/m);
+  }));
+
+Deno.test("usage: unknown commands and options are 2, help and version are 0", () =>
+  inFolder(async (dir) => {
+    const cases: [string[], number, RegExp][] = [
+      [["--version"], 0, /^\d+\.\d+\.\d+\n$/],
+      [["--help"], 0, /mesh migrate/],
+      [["migrate", "--help"], 0, /--status/],
+      [["dance"], 2, /there is no command 'dance'/],
+      [["serve", "--fast"], 2, /takes no '--fast'/],
+      [["config"], 0, /^PORT\s+3000 \(default\)$/m],
+      [["migrate", "--status"], 0, /0001_initial {2}pending/],
+      [["migrate"], 0, /0001_initial {2}applied now/],
+      [["healthcheck"], 1, /./],
+    ];
+    for (const [args, code, output] of cases) {
+      const child = mesh(args, {
+        DATA_DIR: dir,
+        ...args[0] === "healthcheck" ? { PORT: String(freePort()) } : {},
+      });
+      assert.equal((await child.ended).code, code, args.join(" "));
+      assert.match(child.output, output);
+    }
+  }));
+
+Deno.test("the executable checks its own health", () =>
+  inFolder(async (dir) => {
+    const { child, url } = await serve({ DATA_DIR: dir });
+    const check = mesh(["healthcheck"], { DATA_DIR: dir, PORT: new URL(url).port });
+    assert.equal((await check.ended).code, 0);
+    assert.equal(JSON.parse(check.stdout).status, "ok");
+    await child.kill("SIGTERM");
+  }));
+
+onEachDatabase(
+  "a second process with another key, or none, is refused and changes nothing",
+  (_t, url) =>
+    inFolder(async (dir) => {
+      const first = await serve({ DATA_DIR: dir, DATABASE_URL: url });
+      await inFolder(async (other) => {
+        const lost = mesh(["serve"], { DATA_DIR: other, DATABASE_URL: url, PORT: String(freePort()) });
+        assert.equal((await lost.ended).code, 1);
+        assert.match(lost.stderr, /^mesh: Cannot open the vault: .*restore that key, nothing was changed\n$/);
+        const key = { ENCRYPTION_KEY: "00".repeat(32) };
+        const wrong = mesh(["serve"], {
+          DATA_DIR: other,
+          DATABASE_URL: url,
+          PORT: String(freePort()),
+          ...key,
+        });
+        assert.equal((await wrong.ended).code, 1);
+        assert.match(
+          wrong.stderr,
+          /^mesh: Cannot open the vault: .*start it with the first one, nothing was changed\n$/,
+        );
+        assert.deepEqual([...Deno.readDirSync(other)], []);
+      });
+      const replica = await serve({ DATA_DIR: dir, DATABASE_URL: url });
+      assert.equal((await fetch(`${replica.url}/health/ready`)).status, 200);
+      await Promise.all([first.child.kill("SIGTERM"), replica.child.kill("SIGTERM")]);
+    }),
+);
+
+onEachDatabase(
+  "two processes that start at once on a new database both serve",
+  (_t, url) =>
+    inFolder(async (dir) => {
+      const key = { ENCRYPTION_KEY: "5f".repeat(32) };
+      const both = await Promise.all([1, 2].map(() => serve({ DATA_DIR: dir, DATABASE_URL: url, ...key })));
+      for (const one of both) assert.equal((await fetch(`${one.url}/health`)).status, 200);
+      await Promise.all(both.map(({ child }) => child.kill("SIGTERM")));
+    }),
+);
+
+Deno.test("SIGTERM lets a running call finish, and new ones are not taken", () =>
+  inFolder(async (dir) => {
+    let release = () => {};
+    const released = new Promise<void>((resolve) => release = resolve);
+    await using upstream = startHostile(async (exchange) => {
+      await released;
+      await behaviours.good(exchange);
+    });
+    const { child, url } = await serve({ DATA_DIR: dir });
+    const { connectionId, key } = await seed(`file:${dir}/mesh.db`, upstream.url);
+    const running = call(url, { connectionId, key, id: 1 });
+    while (upstream.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const ended = child.kill("SIGTERM");
+    await child.line(/"stopping"/);
+    await assert.rejects(async () => await (await fetch(`${url}/health/live`)).text());
+    release();
+    const answer = await running;
+    assert.equal(answer.status, 200);
+    assert.ok((await answer.json()).result);
+    assert.equal((await ended).code, 0);
+  }));
+
+onEachDatabase(
+  "kill -9 under load: every answer that a client has has its row",
+  (_t, url) =>
+    inFolder(async (dir) => {
+      await using upstream = startHostile(behaviours.good);
+      const settings = { DATA_DIR: dir, DATABASE_URL: url };
+      const first = await serve(settings);
+      const { connectionId, key, organizationId } = await seed(url, upstream.url);
+      const answered: number[] = [];
+      let next = 0;
+      const clients = Array.from({ length: 16 }, async () => {
+        for (;;) {
+          const id = next++;
+          try {
+            const answer = await call(first.url, { connectionId, key, id });
+            await answer.json();
+            assert.equal(answer.status, 200);
+            answered.push(id);
+          } catch (error) {
+            if (error instanceof assert.AssertionError) throw error;
+            return; // the process is gone
+          }
+          if (answered.length === 400) await first.child.kill("SIGKILL");
+        }
+      });
+      await Promise.all(clients);
+      assert.ok(answered.length >= 400);
+      const second = await serve(settings);
+      const rows = await besides(url, async (db) => {
+        const found: number[] = [];
+        for (let offset = 0;; offset += 1000) {
+          const rows = await auditLog.list(db, organizationId, { filter: {}, limit: 1000, offset });
+          for (const row of rows) found.push((row.input as { id: number }).id);
+          if (rows.length < 1000) return found;
+        }
+      });
+      assert.deepEqual(answered.filter((id) => !rows.includes(id)), [], "answers without a row");
+      assert.equal(new Set(rows).size, rows.length, "no row twice");
+      assert.equal((await fetch(`${second.url}/health`)).status, 200);
+      await second.child.kill("SIGTERM");
+    }),
+);

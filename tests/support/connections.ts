@@ -1,0 +1,45 @@
+// Connections made straight in the storage, for tests that need no more of them than their address.
+import { newId } from "../../server/ids.ts";
+import * as connections from "../../server/storage/connections.ts";
+import type { Db } from "../../server/storage/dialect.ts";
+
+/** Adds an active HTTP connection without a credential and returns its id. */
+export async function addConnection(
+  db: Db,
+  organizationId: string,
+  { url, title = "Upstream", createdBy = "usr_test" }: { url: string; title?: string; createdBy?: string },
+): Promise<string> {
+  const id = newId("conn");
+  const now = Date.now();
+  await connections.insert(db, {
+    id,
+    organization_id: organizationId,
+    title,
+    title_lower: title.toLowerCase(),
+    description: null,
+    icon: null,
+    app_name: null,
+    app_id: null,
+    connection_type: "HTTP",
+    connection_url: url,
+    header_names: "[]",
+    oauth_config: null,
+    configuration_scopes: "[]",
+    metadata: null,
+    tools: null,
+    tool_count: 0,
+    resources: null,
+    prompts: null,
+    bindings: null,
+    status: "active",
+    status_reason: null,
+    sealed_token: null,
+    sealed_headers: null,
+    sealed_configuration: null,
+    created_by: createdBy,
+    updated_by: createdBy,
+    created_at: now,
+    updated_at: now,
+  });
+  return id;
+}
