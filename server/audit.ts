@@ -89,10 +89,8 @@ export class Audit {
 
   /** Moves what it can within seconds and stops; what is left waits on disk for the next start. */
   async close(): Promise<void> {
-    await this.#retention.close();
-    await Promise.allSettled(this.#direct);
     await this.#flushPatiently("stopping");
-    await this.#mover.close();
+    await withinPatience(Promise.all([this.#mover.close(), this.#retention.close()]));
     this.#journal.close();
   }
 
@@ -125,14 +123,21 @@ export class Audit {
   }
 
   async #flushPatiently(state: string): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, patienceMs));
     try {
-      await Promise.race([this.#mover.flush(), patience]);
+      await withinPatience(this.flush());
     } catch (error) {
       this.#log.warn("rows of the audit log stay in the journal", { state, error: describeError(error) });
-    } finally {
-      clearTimeout(timer);
     }
+  }
+}
+
+/** Waits for the work, but not longer than `patienceMs`; it goes on then. */
+async function withinPatience(work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, patienceMs);
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

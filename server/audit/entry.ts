@@ -51,8 +51,8 @@ export function rowOf(entry: AuditEntry): Row {
     output: redactForLog(entry.output),
     outcome: entry.outcome,
     error_message: entry.errorMessage === null ? null : errorText(entry.errorMessage),
-    duration_ms: Math.round(entry.durationMs * 1000) / 1000,
-    timestamp: Math.trunc(entry.timestamp ?? Date.now()),
+    duration_ms: Math.round(finite(entry.durationMs) * 1000) / 1000,
+    timestamp: Math.trunc(finite(entry.timestamp ?? Date.now())),
     user_id: fitOrNull(entry.userId, 64),
     key_id: fitOrNull(entry.keyId, 64),
     client_id: fitOrNull(entry.clientId, 500),
@@ -60,8 +60,8 @@ export function rowOf(entry: AuditEntry): Row {
     trace_id: fitOrNull(entry.traceId, 64),
     user_agent: fitOrNull(entry.userAgent, 512),
     upstream_status: entry.upstreamStatus ?? null,
-    request_bytes: entry.requestBytes ?? 0,
-    response_bytes: entry.responseBytes ?? 0,
+    request_bytes: Math.trunc(finite(entry.requestBytes ?? 0)),
+    response_bytes: Math.trunc(finite(entry.responseBytes ?? 0)),
     properties: entry.properties ? propertiesText(entry.properties) : null,
   };
 }
@@ -112,6 +112,10 @@ function fit(text: string, length: number): string {
   const cut = text.length > length ? text.slice(0, length) : text;
   // Postgres takes no NUL in a text.
   return cut.includes("\0") ? cut.replaceAll("\0", "\uFFFD") : cut;
+}
+
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : 0;
 }
 
 function fitOrNull(text: string | null | undefined, length: number): string | null {

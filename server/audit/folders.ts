@@ -12,6 +12,9 @@ export interface Folder {
 
 /** Makes and locks a new folder below `root`. */
 export async function claimFolder(root: string): Promise<Folder> {
+  if (typeof Deno.FsFile.prototype.tryLockSync !== "function") {
+    throw new Error("Deno 2.8 or newer is needed");
+  }
   await Deno.mkdir(root, { recursive: true, mode: 0o700 });
   return await alone(root, () => {
     const path = `${root}/${newId("log").slice("log_".length)}`;

@@ -14,11 +14,12 @@ export class Journal {
   readonly #segments: Segment[] = [];
   readonly #adopted = new Set<Folder>();
   readonly #encoder = new TextEncoder();
-  #buffer = new Uint8Array(64 * 1024);
+  readonly #buffer = new Uint8Array(64 * 1024);
   #live: Segment | null = null;
   #count = 0;
   #appended = 0;
   #moved = 0;
+  #closed = false;
 
   private constructor(folder: Folder) {
     this.#folder = folder;
@@ -69,6 +70,7 @@ export class Journal {
 
   /** Writes one line (which ends in a line feed) to disk, or throws and leaves the journal as it was. */
   append(line: string): void {
+    if (this.#closed) throw new Error("Cannot append to the audit journal: it is closed");
     const live = this.#live ?? this.#begin();
     const bytes = this.#encode(line);
     try {
@@ -109,6 +111,7 @@ export class Journal {
 
   /** Closes all files; a folder whose lines are all moved is removed, another is left for the next start. */
   close(): void {
+    this.#closed = true;
     for (const segment of this.#segments) segment.close();
     const done = this.#moved === this.#appended;
     if (done) { for (const segment of this.#segments) segment.remove(); }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { AppError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import * as auditLog from "../storage/audit_log.ts";
@@ -78,9 +79,9 @@ export class Mover {
     this.#closing = true;
     clearTimeout(this.#timer);
     this.#endRest?.();
-    await this.#running;
     for (const waiter of this.#rooms) waiter.resolve();
     this.#rooms.clear();
+    await this.#running;
     this.#rejectFlushes(new Error("The server is stopping"));
   }
 
@@ -123,7 +124,7 @@ export class Mover {
       this.#journal.advance(chunk.bytes);
       if (this.#failures > 0) this.#log.info("audit log is moving again", { backlogBytes: this.backlog });
       this.#failures = 0;
-      return chunk.lines.length === batch.lines || chunk.bytes >= batch.bytes / 2 ? "more" : "last";
+      return chunk.lines.length === batch.lines || this.backlog >= batch.bytes ? "more" : "last";
     } catch (error) {
       if (this.#failures === 0) {
         this.#log.error("cannot move the audit log into the database; its rows wait in the journal", {
@@ -196,6 +197,8 @@ export class Mover {
 
   /** Lets others run for so long at least, or until a flush is asked for. */
   async #rest(ms: number): Promise<void> {
+    // A timer takes a millisecond at least.
+    if (ms < 1) return await new Promise((resolve) => setImmediate(resolve));
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
     this.#endRest = resolve;
