@@ -140,6 +140,12 @@ export function singleRoundTools(): FixtureTool[] {
         return inputRequired({ inputRequests: { client_roots: inputRequired.listRoots() } });
       },
     }),
+    ...demandingTools(),
+  ];
+}
+
+function demandingTools(): FixtureTool[] {
+  return [
     tool({
       name: "test_missing_capability",
       description: "Needs the client's sampling capability",

@@ -116,7 +116,10 @@ function demand(context: ServerContext): void {
 }
 
 export function taskTools(board: TaskBoard): FixtureTool[] {
-  const confirm = { confirm: { type: "boolean" as const } };
+  return [...computingTools(board), ...waitingTools(board), ...failingTools(board)];
+}
+
+function computingTools(board: TaskBoard): FixtureTool[] {
   return [
     tool({
       name: "greet",
@@ -137,6 +140,12 @@ export function taskTools(board: TaskBoard): FixtureTool[] {
         return result;
       },
     }),
+  ];
+}
+
+function waitingTools(board: TaskBoard): FixtureTool[] {
+  const confirm = { confirm: { type: "boolean" as const } };
+  return [
     tool({
       name: "confirm_delete",
       description: "A task that waits for a confirmation",
@@ -160,7 +169,6 @@ export function taskTools(board: TaskBoard): FixtureTool[] {
         return board.create({ outcome: { result: text("Both answers arrived") }, inputRequests });
       },
     }),
-    ...failingTools(board),
     tool({
       name: "test_tool_with_task",
       description: "Asks for a name, then works as a task",

@@ -48,28 +48,16 @@ export function startHostile(behaviour: Behaviour): Hostile {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = new Map<Deno.TcpConn, Promise<void>>();
   const requests: HostileRequest[] = [];
-  const waiting = new Set<() => void>();
+  const conditions = new Conditions();
   let current = behaviour;
   let sentBytes = 0;
-
-  function when(condition: () => boolean): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const check = () => void (condition() && waiting.delete(check) && resolve());
-    waiting.add(check);
-    check();
-    return promise;
-  }
-
-  function changed(): void {
-    for (const check of [...waiting]) check();
-  }
 
   async function serve(connection: Deno.TcpConn): Promise<void> {
     const reading = new Reading(connection);
     const request = await reading.request();
     if (request) {
       requests.push(request);
-      changed();
+      conditions.changed();
       const send = async (data: string | Uint8Array) => {
         const bytes = typeof data === "string" ? encoder.encode(data) : data;
         const connected = await writeAll(connection, bytes);
@@ -80,7 +68,7 @@ export function startHostile(behaviour: Behaviour): Hostile {
     }
     closeQuietly(connection);
     open.delete(connection);
-    changed();
+    conditions.changed();
   }
 
   const accepting = (async () => {
@@ -102,8 +90,8 @@ export function startHostile(behaviour: Behaviour): Hostile {
       return open.size;
     },
     behave: (next) => void (current = next),
-    received: (count = 1) => when(() => requests.length >= count),
-    idle: () => when(() => open.size === 0),
+    received: (count = 1) => conditions.met(() => requests.length >= count),
+    idle: () => conditions.met(() => open.size === 0),
     stop,
     [Symbol.asyncDispose]: stop,
   };
@@ -115,6 +103,27 @@ export function closedPort(): string {
   const { port } = listener.addr;
   listener.close();
   return `http://127.0.0.1:${port}/mcp`;
+}
+
+/** Promises that wait until something is true; looked at anew at each change. */
+class Conditions {
+  readonly #waiting = new Set<() => void>();
+
+  met(condition: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = () => {
+      if (!condition()) return;
+      this.#waiting.delete(check);
+      resolve();
+    };
+    this.#waiting.add(check);
+    check();
+    return promise;
+  }
+
+  changed(): void {
+    for (const check of [...this.#waiting]) check();
+  }
 }
 
 class Reading {
