@@ -120,6 +120,8 @@ document.addEventListener("htmx:finally:request", (event) => {
 document.addEventListener("htmx:after:swap", () => {
   for (const form of [...waiting.keys()]) if (!form.isConnected) markDone(form);
   revealCopyButtons(document);
+  // The answer of a tool may be below the window.
+  document.querySelector("#result:not(:empty)")?.scrollIntoView({ block: "nearest" });
 });
 
 // A page that comes back from the browser's cache must not be busy for ever.

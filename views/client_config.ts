@@ -1,3 +1,5 @@
+import { curlText, shellQuote } from "./curl.ts";
+
 /** What a client needs to reach one MCP address of the mesh. */
 export interface ClientTarget {
   /** Name of the server in the client's configuration, made by `serverName()`. */
@@ -26,11 +28,6 @@ export function serverName(title: string): string {
 
 function json(value: unknown): string {
   return JSON.stringify(value, null, 2);
-}
-
-/** Quotes a text for a POSIX shell. */
-export function shellQuote(text: string): string {
-  return /^[A-Za-z0-9_\-./:=@%+,]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 type Entries = Record<string, unknown>;
@@ -75,68 +72,85 @@ function codex(targets: readonly ClientTarget[], authorization: string): string 
   ).join("\n\n");
 }
 
+interface Client extends Omit<ClientConfig, "text"> {
+  write(targets: readonly ClientTarget[], key: string | undefined): string;
+}
+
+function bearer(key: string | undefined): string {
+  return `Bearer ${key ?? KEY_PLACEHOLDER}`;
+}
+
+const clients: readonly Client[] = [
+  {
+    id: "claude-code",
+    title: "Claude Code",
+    file: null,
+    note: "Run it in a terminal; /mcp inside Claude Code then shows the server.",
+    write: (targets, key) => claudeCode(targets, bearer(key)),
+  },
+  {
+    id: "claude-desktop",
+    title: "Claude Desktop",
+    file: "claude_desktop_config.json",
+    note: "Settings, Developer, Edit Config opens the file. It needs Node.js; restart Claude afterwards.",
+    write: (targets, key) => claudeDesktop(targets, bearer(key)),
+  },
+  {
+    id: "cursor",
+    title: "Cursor",
+    file: "~/.cursor/mcp.json",
+    note: "The same text in .cursor/mcp.json of a project is for that project only.",
+    write: (targets, key) =>
+      json({ mcpServers: each(targets, (url) => ({ url, headers: { Authorization: bearer(key) } })) }),
+  },
+  {
+    id: "vscode",
+    title: "VS Code",
+    file: ".vscode/mcp.json",
+    note: "Keep the file out of version control: it holds the key.",
+    write: (targets, key) =>
+      json({
+        servers: each(targets, (url) => ({ type: "http", url, headers: { Authorization: bearer(key) } })),
+      }),
+  },
+  {
+    id: "windsurf",
+    title: "Windsurf",
+    file: "~/.codeium/windsurf/mcp_config.json",
+    note: "Reload the servers in Windsurf afterwards.",
+    write: (targets, key) =>
+      json({
+        mcpServers: each(targets, (url) => ({ serverUrl: url, headers: { Authorization: bearer(key) } })),
+      }),
+  },
+  {
+    id: "codex",
+    title: "Codex",
+    file: "~/.codex/config.toml",
+    note: "Start Codex anew; it lists the server's tools.",
+    write: (targets, key) => codex(targets, bearer(key)),
+  },
+  {
+    id: "curl",
+    title: "curl",
+    file: null,
+    note: "Lists the tools, without any client.",
+    write: ([first], key) =>
+      first
+        ? curlText({ url: first.url, key: key ?? KEY_PLACEHOLDER, method: "tools/list", params: {} })
+        : "",
+  },
+];
+
 /** Gives the configurations of the clients that we know, in the order shown; without a key a placeholder stands in it. */
 export function clientConfigs(targets: readonly ClientTarget[], key?: string): ClientConfig[] {
-  const authorization = `Bearer ${key ?? KEY_PLACEHOLDER}`;
-  const headers = { Authorization: authorization };
-  const file = (id: string, title: string, where: string, text: string, note: string): ClientConfig => ({
+  return clients.map(({ id, title, file, note, write }) => ({
     id,
     title,
-    file: where,
-    text,
+    file,
     note,
-  });
-  return [
-    {
-      id: "claude-code",
-      title: "Claude Code",
-      file: null,
-      text: claudeCode(targets, authorization),
-      note: "Run it in a terminal; /mcp inside Claude Code then shows the server.",
-    },
-    file(
-      "claude-desktop",
-      "Claude Desktop",
-      "claude_desktop_config.json",
-      claudeDesktop(targets, authorization),
-      "Settings, Developer, Edit Config opens the file. It needs Node.js; restart Claude afterwards.",
-    ),
-    file(
-      "cursor",
-      "Cursor",
-      "~/.cursor/mcp.json",
-      json({ mcpServers: each(targets, (url) => ({ url, headers })) }),
-      "The same text in .cursor/mcp.json of a project is for that project only.",
-    ),
-    file(
-      "vscode",
-      "VS Code",
-      ".vscode/mcp.json",
-      json({ servers: each(targets, (url) => ({ type: "http", url, headers })) }),
-      "Keep the file out of version control: it holds the key.",
-    ),
-    file(
-      "windsurf",
-      "Windsurf",
-      "~/.codeium/windsurf/mcp_config.json",
-      json({ mcpServers: each(targets, (url) => ({ serverUrl: url, headers })) }),
-      "Reload the servers in Windsurf afterwards.",
-    ),
-    file(
-      "codex",
-      "Codex",
-      "~/.codex/config.toml",
-      codex(targets, authorization),
-      "Start Codex anew; it lists the server's tools.",
-    ),
-    {
-      id: "curl",
-      title: "curl",
-      file: null,
-      text: targets[0] ? curlText({ url: targets[0].url, key, method: "tools/list", params: {} }) : "",
-      note: "Lists the tools, without any client.",
-    },
-  ];
+    text: write(targets, key),
+  }));
 }
 
 /** The address of a connection's proxy below the mesh's own address. */
@@ -147,91 +161,4 @@ export function proxyUrl(baseUrl: string, connectionId: string): string {
 /** The address of the mesh's own management server. */
 export function managementUrl(baseUrl: string): string {
   return `${baseUrl.replace(/\/+$/, "")}/mcp`;
-}
-
-/** One request to an MCP address; `protocolVersion` is the revision that the upstream speaks. */
-export interface CurlRequest {
-  url: string;
-  key?: string | undefined;
-  method: string;
-  params: Readonly<Record<string, unknown>>;
-  protocolVersion?: string | null | undefined;
-}
-
-const FIRST_MODERN = "2026-07-28";
-const LAST_LEGACY = "2025-11-25";
-
-/** Writes a request as commands for a shell: one for a stateless server, a handshake before it for an older one. */
-export function curlText(request: CurlRequest): string {
-  return (request.protocolVersion ?? LAST_LEGACY) >= FIRST_MODERN ? modernCurl(request) : legacyCurl(request);
-}
-
-function headerLines(headers: readonly string[]): string {
-  return headers.map((header) => `  -H ${header} \\\n`).join("");
-}
-
-function bearer(key: string | undefined): string {
-  return key === undefined
-    ? '"Authorization: Bearer $MESH_API_KEY"'
-    : shellQuote(`Authorization: Bearer ${key}`);
-}
-
-// M01 and M03: what routes the message stands in the headers too, and every request says who asks.
-function modernCurl({ url, key, method, params, protocolVersion }: CurlRequest): string {
-  const version = protocolVersion ?? FIRST_MODERN;
-  const target = params.name ?? params.uri;
-  const body = {
-    jsonrpc: "2.0",
-    id: 1,
-    method,
-    params: {
-      ...params,
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": version,
-        "io.modelcontextprotocol/clientInfo": { name: "curl", version: "1" },
-        "io.modelcontextprotocol/clientCapabilities": {},
-      },
-    },
-  };
-  const headers = [
-    bearer(key),
-    "'Content-Type: application/json'",
-    "'Accept: application/json, text/event-stream'",
-    shellQuote(`MCP-Protocol-Version: ${version}`),
-    shellQuote(`Mcp-Method: ${method}`),
-    ...(typeof target === "string" ? [shellQuote(`Mcp-Name: ${headerText(target)}`)] : []),
-  ];
-  return `curl -sS ${shellQuote(url)} \\\n${headerLines(headers)}  -d ${shellQuote(JSON.stringify(body))}`;
-}
-
-// M01: a value that is no plain visible ASCII travels as base64 of its UTF-8.
-function headerText(value: string): string {
-  if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith("=?")) return value;
-  return `=?base64?${btoa(String.fromCharCode(...new TextEncoder().encode(value)))}?=`;
-}
-
-function legacyCurl({ url, key, method, params }: CurlRequest): string {
-  const post = (body: unknown, session: boolean) =>
-    `curl -sS "$url" \\\n${
-      headerLines([
-        bearer(key),
-        "'Content-Type: application/json'",
-        "'Accept: application/json, text/event-stream'",
-        ...(session ? ['"Mcp-Session-Id: $session"'] : []),
-      ])
-    }  -d ${shellQuote(JSON.stringify(body))}`;
-  const hello = {
-    jsonrpc: "2.0",
-    id: 0,
-    method: "initialize",
-    params: { protocolVersion: LAST_LEGACY, capabilities: {}, clientInfo: { name: "curl", version: "1" } },
-  };
-  return [
-    `url=${shellQuote(url)}`,
-    `session=$(${
-      post(hello, false)
-    } \\\n  -D - -o /dev/null | tr -d '\\r' | sed -n 's/^[Mm]cp-[Ss]ession-[Ii]d: //p')`,
-    post({ jsonrpc: "2.0", method: "notifications/initialized" }, true),
-    post({ jsonrpc: "2.0", id: 1, method, params }, true),
-  ].join("\n");
 }

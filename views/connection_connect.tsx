@@ -34,7 +34,7 @@ export function ConnectClientPage({ shell, connection, baseUrl, newKey, form }: 
       />
       <div class="stack narrow">
         <Card title="1. Address">
-          <CodeBlock id="mesh-url" text={url} />
+          <CodeBlock id="mesh-url" text={url} label="MCP over HTTP" />
         </Card>
         <Card title="2. Key">
           {newKey

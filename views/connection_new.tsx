@@ -14,12 +14,29 @@ export interface NewConnectionPageProps {
   form?: FormState;
 }
 
+function MoreFields({ form }: { form: FormState | undefined }) {
+  const given = ["headers", "description"].some((name) => form?.values?.[name] || form?.errors?.[name]);
+  return (
+    <details class="fold" open={given}>
+      <summary>Description and further headers</summary>
+      <div class="stack">
+        <TextAreaField {...entered(form, "description")} label="Description" note="optional" rows={2} />
+        <TextAreaField
+          {...entered(form, "headers")}
+          label="Headers"
+          note="optional"
+          mono
+          rows={3}
+          placeholder="X-Api-Key: value"
+          hint="One a line, name and value with a colon between. Values are stored encrypted."
+        />
+      </div>
+    </details>
+  );
+}
+
 /** A new connection from the URL of an MCP server. */
 export function NewConnectionPage({ shell, form }: NewConnectionPageProps) {
-  const values = form?.values ?? {};
-  const more = Boolean(
-    values.headers || values.description || form?.errors?.headers || form?.errors?.description,
-  );
   return (
     <Layout title="New connection" shell={shell} place="connections">
       <PageHead
@@ -57,21 +74,7 @@ export function NewConnectionPage({ shell, form }: NewConnectionPageProps) {
             mono
             hint="Sent as Authorization: Bearer. It is stored encrypted and never shown again."
           />
-          <details class="fold" open={more}>
-            <summary>Description and further headers</summary>
-            <div class="stack">
-              <TextAreaField {...entered(form, "description")} label="Description" note="optional" rows={2} />
-              <TextAreaField
-                {...entered(form, "headers")}
-                label="Headers"
-                note="optional"
-                mono
-                rows={3}
-                placeholder="X-Api-Key: value"
-                hint="One a line, name and value with a colon between. Values are stored encrypted."
-              />
-            </div>
-          </details>
+          <MoreFields form={form} />
           <div class="row end">
             <ButtonLink href={paths.connections}>Cancel</ButtonLink>
             <Button kind="main">Add connection</Button>

@@ -13,59 +13,65 @@ export interface ConnectionSettingsPageProps extends ConnectionPageProps {
   form?: FormState;
 }
 
+function StatusChoice({ status }: { status: string }) {
+  return (
+    <fieldset>
+      <legend>Status</legend>
+      <Check type="radio" id="status-active" name="status" value="active" checked={status === "active"}>
+        On
+      </Check>
+      <Check
+        type="radio"
+        id="status-inactive"
+        name="status"
+        value="inactive"
+        checked={status === "inactive"}
+        hint="Calls are refused; nothing is deleted."
+      >
+        Off
+      </Check>
+    </fieldset>
+  );
+}
+
+function SettingsForm({ shell, connection, form }: ConnectionSettingsPageProps) {
+  return (
+    <Form csrf={shell.csrf} action={paths.connectionTab(connection.id, "settings")} class="stack">
+      <FormMessage state={form} />
+      <TextField {...entered(form, "title", connection.title)} label="Title" required />
+      <TextAreaField
+        {...entered(form, "description", connection.description)}
+        label="Description"
+        rows={2}
+        hint="What it is for, for the people who choose it."
+      />
+      {connection.connection_type !== "STDIO" && (
+        <TextField
+          {...entered(form, "url", connection.connection_url)}
+          label="URL"
+          type="url"
+          mono
+          required
+          hint="Clients are not affected when it changes: they know only the address in Mesh."
+        />
+      )}
+      <StatusChoice
+        status={form?.values?.status ?? (connection.status === "inactive" ? "inactive" : "active")}
+      />
+      <div class="row">
+        <Button kind="main">Save</Button>
+      </div>
+    </Form>
+  );
+}
+
 /** Name, description, address and state of a connection, and the way to delete it. */
 export function ConnectionSettingsPage(props: ConnectionSettingsPageProps) {
-  const { shell, connection, form } = props;
-  const status = form?.values?.status ?? (connection.status === "inactive" ? "inactive" : "active");
   return (
     <ConnectionFrame {...props} tab="settings">
       <div class="stack narrow">
         <Card>
-          <Form csrf={shell.csrf} action={paths.connectionTab(connection.id, "settings")} class="stack">
-            <FormMessage state={form} />
-            <TextField {...entered(form, "title", connection.title)} label="Title" required />
-            <TextAreaField
-              {...entered(form, "description", connection.description)}
-              label="Description"
-              rows={2}
-              hint="What it is for, for the people who choose it."
-            />
-            {connection.connection_type !== "STDIO" && (
-              <TextField
-                {...entered(form, "url", connection.connection_url)}
-                label="URL"
-                type="url"
-                mono
-                required
-                hint="Clients are not affected when it changes: they know only the address in Mesh."
-              />
-            )}
-            <fieldset>
-              <legend>Status</legend>
-              <Check
-                type="radio"
-                id="status-active"
-                name="status"
-                value="active"
-                checked={status === "active"}
-              >
-                On
-              </Check>
-              <Check
-                type="radio"
-                id="status-inactive"
-                name="status"
-                value="inactive"
-                checked={status === "inactive"}
-                hint="Calls are refused; nothing is deleted."
-              >
-                Off
-              </Check>
-            </fieldset>
-            <div class="row">
-              <Button kind="main">Save</Button>
-            </div>
-          </Form>
+          <SettingsForm {...props} />
         </Card>
         <Card title="Delete this connection">
           <p class="second">
@@ -73,7 +79,7 @@ export function ConnectionSettingsPage(props: ConnectionSettingsPageProps) {
             was called.
           </p>
           <div class="row card-foot">
-            <ButtonLink class="bad" href={paths.deleteConnection(connection.id)}>
+            <ButtonLink class="bad" href={paths.deleteConnection(props.connection.id)}>
               Delete connection…
             </ButtonLink>
           </div>

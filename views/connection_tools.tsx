@@ -129,7 +129,7 @@ function Tester({ page, tool }: { page: ConnectionToolsPageProps; tool: Tool }) 
         <Form
           csrf={shell.csrf}
           class="stack"
-          action={paths.runTool(connection.id)}
+          action={`${paths.runTool(connection.id)}#result`}
           hx-post={paths.runTool(connection.id)}
           hx-target="#tester"
           hx-select="#tester"
@@ -140,27 +140,27 @@ function Tester({ page, tool }: { page: ConnectionToolsPageProps; tool: Tool }) 
           <input type="hidden" name="mode" value={asJson ? "json" : "form"} />
           <Inputs fields={fields} tester={tester} />
           <div class="form-foot">
-            <Button kind="main" name="action" value="run">Run tool</Button>
+            <Button kind="main" id="run-tool" name="action" value="run">Run tool</Button>
             {fields !== null && (
-              <Button name="action" value={asJson ? "as-form" : "as-json"} formnovalidate>
+              <Button id="switch-mode" name="action" value={asJson ? "as-form" : "as-json"} formnovalidate>
                 {asJson ? "As form" : "As JSON"}
               </Button>
             )}
-            <Button name="action" value="curl" formnovalidate>Copy as curl</Button>
+            <Button id="as-curl" name="action" value="curl" formnovalidate>Copy as curl</Button>
             <span class="small muted">Runs as you, through Mesh; it will be in the log.</span>
           </div>
         </Form>
       </Card>
-      {tester.curl && (
-        <div class="result">
+      <div id="result" class="result" aria-live="polite">
+        {tester.curl && (
           <CodeBlock
             id="curl-text"
             label="Put a key in MESH_API_KEY, then run this in a shell"
             text={tester.curl}
           />
-        </div>
-      )}
-      {tester.result && <ToolResult {...tester.result} />}
+        )}
+        {tester.result && <ToolResult {...tester.result} />}
+      </div>
     </div>
   );
 }

@@ -84,16 +84,18 @@ export function PageHead({ title, lead, actions }: { title: Child; lead?: Child;
   );
 }
 
-/** Facts by name, as a definition list. */
-export function Facts({ items }: { items: readonly (readonly [string, Child])[] }) {
+/** Facts by name, as a definition list; `children` are `Fact`s. */
+export function Facts({ children }: { children?: Child }) {
+  return <dl class="facts">{children}</dl>;
+}
+
+/** One fact; without a value it is left out. */
+export function Fact({ name, children }: { name: string; children?: Child }) {
+  if (children === null || children === undefined || children === "") return null;
   return (
-    <dl class="facts">
-      {items.map(([name, value]) => (
-        <div>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
   );
 }

@@ -1,5 +1,5 @@
 import type { Child } from "hono/jsx";
-import type { Choice } from "./form.tsx";
+import { type Choice, Options } from "./form.tsx";
 
 /**
  * Search and filters of a list: a plain GET form whose fields live in the URL. With htmx it asks while one types and
@@ -23,10 +23,7 @@ export function Filters(
       hx-sync="this:replace"
     >
       {children}
-      <noscript>
-        <button type="submit" class="button plain">Apply</button>
-      </noscript>
-      <span class="spinner" role="presentation"></span>
+      <button type="submit" class="button plain no-script">Apply</button>
     </form>
   );
 }
@@ -52,6 +49,7 @@ export function SearchBox(
         placeholder={label}
         autocomplete="off"
       />
+      <span class="spinner" role="presentation"></span>
     </div>
   );
 }
@@ -72,10 +70,19 @@ export function PillSelect(
     <span class={end ? "pill end" : "pill"}>
       <label for={id}>{`${label}:`}</label>
       <select id={id} name={name}>
-        {choices.map((choice) => (
-          <option value={choice.value} selected={choice.value === value}>{choice.text}</option>
-        ))}
+        <Options choices={choices} value={value} />
       </select>
+    </span>
+  );
+}
+
+/** A day as a pill, given and taken as `2026-08-22`. */
+export function PillInput({ label, name, value }: { label: string; name: string; value: string }) {
+  const id = `pill-${name}`;
+  return (
+    <span class="pill">
+      <label for={id}>{`${label}:`}</label>
+      <input id={id} name={name} type="date" value={value} />
     </span>
   );
 }

@@ -124,6 +124,19 @@ export interface Choice {
   text: string;
 }
 
+/** The choices of a select element, the one with `value` selected. */
+export function Options({ choices, value }: { choices: readonly Choice[]; value: string }) {
+  return (
+    <>
+      {choices.map((choice) => (
+        <option value={choice.value} selected={choice.value === value}>
+          {choice.text}
+        </option>
+      ))}
+    </>
+  );
+}
+
 /** One of several choices. */
 export function SelectField(props: FieldProps & { choices: readonly Choice[] }) {
   const id = idOf(props);
@@ -136,9 +149,7 @@ export function SelectField(props: FieldProps & { choices: readonly Choice[] }) 
         required={props.required ?? false}
         {...described(props, id)}
       >
-        {props.choices.map(({ value, text }) => (
-          <option value={value} selected={value === (props.value ?? "")}>{text}</option>
-        ))}
+        <Options choices={props.choices} value={props.value ?? ""} />
       </select>
     </Frame>
   );

@@ -36,7 +36,7 @@ export function LogRows({ logs, withoutPlace }: { logs: readonly Log[]; withoutP
             <RowLink href={paths.log(log.id)}>{calledOf(log)}</RowLink>
             {!withoutPlace && <span class="small second">{` on ${placeOf(log)}`}</span>}
           </Cell>
-          <Cell>{callerOf(log)}</Cell>
+          <Cell as="by">{callerOf(log)}</Cell>
           <Cell as="state">
             <OutcomeBadge outcome={log.outcome} reason={log.errorMessage} />
           </Cell>

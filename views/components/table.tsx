@@ -46,8 +46,8 @@ export function Row({ link, quiet, children }: { link?: boolean; quiet?: boolean
 }
 
 export interface CellProps {
-  /** `main` and `state` make the first line of the card on a phone; `wide` is left out there. */
-  as?: "main" | "state" | "when" | "figure" | "note" | "wide" | "actions";
+  /** `main` and `state` make the first line of the card on a phone, a `note` takes a line, `wide` is left out. */
+  as?: "main" | "state" | "when" | "by" | "figure" | "note" | "wide" | "actions";
   numeric?: boolean;
   /** What the value is called where the head of the table is not shown. */
   label?: string;

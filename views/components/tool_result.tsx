@@ -66,7 +66,8 @@ function Content({ block, index }: { block: Block; index: number }) {
   const size = bytes(Math.floor(textOf(block.data).length * 3 / 4));
   switch (block.type) {
     case "text": {
-      const text = textOf(block.text);
+      if (typeof block.text !== "string") return <Json value={block} />;
+      const text = block.text;
       const value = jsonIn(text);
       return value === undefined ? <Text text={text} /> : <Json value={value} id={`result-${index}`} />;
     }
@@ -126,7 +127,7 @@ export function ToolResult({ status, durationMs, bytes: size, logId, error, resu
   const same = structured !== undefined && content.length === 1 && content[0]?.type === "text" &&
     JSON.stringify(jsonIn(textOf(content[0].text))) === JSON.stringify(structured);
   return (
-    <section class="result" id="result" aria-live="polite">
+    <section aria-label="Result">
       <div class="result-head">
         <h2>Result</h2>
         <p class="small">

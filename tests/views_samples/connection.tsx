@@ -1,0 +1,113 @@
+import { ConnectClientPage } from "../../views/connection_connect.tsx";
+import { type ConnectionPageProps, ConnectionTestPage } from "../../views/connection_frame.tsx";
+import {
+  ConnectionActivityPage,
+  ConnectionPromptsPage,
+  ConnectionResourcesPage,
+} from "../../views/connection_lists.tsx";
+import {
+  ConnectionCredentialsPage,
+  ConnectionSettingsPage,
+  DeleteConnectionPage,
+} from "../../views/connection_settings.tsx";
+import { connectionPage, info, logsOf, none, type Sample, type Say, wrong } from "./data.ts";
+
+function broken(say: Say): ConnectionPageProps {
+  const page = connectionPage(say);
+  return {
+    ...page,
+    medianMs: null,
+    connection: { ...page.connection, status: "error", status_reason: say("It did not answer within 10 s.") },
+  };
+}
+
+/** Testing a connection, and what it offers besides tools. */
+export function offers(say: Say): Sample[] {
+  const page = connectionPage(say);
+  const failed = {
+    healthy: false,
+    latencyMs: 312,
+    stage: "auth",
+    code: "401",
+    message: say("Linear did not accept the token (401). Paste a new token under Credentials."),
+  };
+  const passed = { healthy: true, latencyMs: 38, protocolVersion: say("2026-07-28"), tools: 24 };
+  const resource = {
+    uri: say("file:///readme"),
+    name: say("readme"),
+    mimeType: say("text/plain"),
+    size: 1204,
+  };
+  const prompt = {
+    name: say("triage"),
+    description: say("Sort new issues"),
+    arguments: [{ name: say("team"), description: say("Whose"), required: true }],
+  };
+  return [
+    { name: "test-passed", page: <ConnectionTestPage {...page} test={passed} /> },
+    { name: "test-failed", page: <ConnectionTestPage {...broken(say)} test={failed} /> },
+    { name: "test-unknown", page: <ConnectionTestPage {...page} test={{ ...failed, stage: say("new") }} /> },
+    {
+      name: "resources",
+      page: (
+        <ConnectionResourcesPage
+          {...broken(say)}
+          resources={[{ ...resource, description: say("Read it") }, { uri: say("mem://1") }]}
+        />
+      ),
+    },
+    { name: "resources-none", page: <ConnectionResourcesPage {...page} resources={[]} /> },
+    {
+      name: "prompts",
+      page: <ConnectionPromptsPage {...page} prompts={[prompt, { name: say("summary") }]} />,
+    },
+    { name: "prompts-unknown", page: <ConnectionPromptsPage {...broken(say)} prompts={null} /> },
+  ];
+}
+
+/** The other pages of a connection. */
+export function details(say: Say): Sample[] {
+  const page = connectionPage(say);
+  const { shell, connection } = page;
+  const base = say("http://localhost:3000");
+  return [
+    {
+      name: "credentials",
+      page: <ConnectionCredentialsPage {...page} form={wrong(say, "token", "headers")} />,
+    },
+    {
+      name: "connection-activity",
+      page: <ConnectionActivityPage {...page} logs={logsOf(say)} info={info} />,
+    },
+    {
+      name: "connection-activity-empty",
+      page: <ConnectionActivityPage {...page} logs={[]} info={none} />,
+    },
+    { name: "connection-settings", page: <ConnectionSettingsPage {...page} /> },
+    {
+      name: "connection-settings-wrong",
+      page: <ConnectionSettingsPage {...page} form={wrong(say, "title", "description", "url")} />,
+    },
+    {
+      name: "connection-delete",
+      page: <DeleteConnectionPage shell={shell} connection={connection} keyCount={2} calls={12480} />,
+    },
+    {
+      name: "connect",
+      page: (
+        <ConnectClientPage shell={shell} connection={connection} baseUrl={base} form={wrong(say, "name")} />
+      ),
+    },
+    {
+      name: "connect-key",
+      page: (
+        <ConnectClientPage
+          shell={shell}
+          connection={connection}
+          baseUrl={base}
+          newKey={say("mesh_key_example")}
+        />
+      ),
+    },
+  ];
+}

@@ -1,0 +1,26 @@
+import { details, offers } from "./connection.tsx";
+import { connectionLists, imports, newConnections } from "./connections.tsx";
+import type { Sample, Say } from "./data.ts";
+import { outside } from "./outside.tsx";
+import { activity, apiKeys, home, newApiKeys, people } from "./rest.tsx";
+import { tools } from "./tools.tsx";
+
+const groups = [
+  outside,
+  home,
+  connectionLists,
+  newConnections,
+  imports,
+  tools,
+  offers,
+  details,
+  activity,
+  apiKeys,
+  newApiKeys,
+  people,
+];
+
+/** Every page with sample data in which each text went through `say`. */
+export function samplePages(say: Say): Sample[] {
+  return groups.flatMap((group) => group(say));
+}
