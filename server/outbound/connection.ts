@@ -123,7 +123,7 @@ export class Connection {
     if (idempotent.has(method)) return true;
     // The outcome of the write may arrive just after that of the read.
     await new Promise((resolve) => setTimeout(resolve, 0));
-    return this.#wire.sent === 0;
+    return this.#wire.noneSent;
   }
 
   /** Called by the lender when the deadline has passed. */
@@ -257,7 +257,7 @@ export class Connection {
 
   #finish(): void {
     // Bytes after the answer, or a request still being sent, would run into the next exchange.
-    if (!this.#reusable || this.#wire.buffered > 0 || this.#wire.sending || this.idleLimitMs <= 0) {
+    if (!this.#reusable || this.#wire.buffered > 0 || !this.#wire.allSent || this.idleLimitMs <= 0) {
       this.destroy();
       return;
     }
@@ -278,7 +278,7 @@ export class Connection {
     if (this.#failure) return this.#failure;
     if (error instanceof OutboundError) return error;
     if (error instanceof Malformed) return this.#error(this.#stage, error.message);
-    return this.#error(this.#wire.sent === 0 ? "send" : this.#stage, "the connection broke", error);
+    return this.#error(this.#wire.noneSent ? "send" : this.#stage, "the connection broke", error);
   }
 
   #tooLarge(): OutboundError {

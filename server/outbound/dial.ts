@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { OutboundError, type OutboundStage } from "./errors.ts";
 import type { OutboundPolicy } from "./policy.ts";
+import { connectTcp, TlsSocket } from "./tls.ts";
 import type { Socket } from "./wire.ts";
 
 /** Where a connection goes: an origin, taken apart. */
@@ -91,26 +92,26 @@ class Attempt {
   async connect(address: string, timeoutMs: number, caCerts: readonly string[]): Promise<Socket> {
     const { host, port, tls } = this.#endpoint;
     const ends = performance.now() + timeoutMs;
-    const tcp = await this.run(
-      "connect",
-      timeoutMs,
-      (signal) => Deno.connect({ hostname: address, port, signal }),
-    );
-    tcp.setNoDelay(true);
-    if (!tls) return tcp;
-    // Server name and certificate are those of the host that was asked for, not of the address.
-    const options = { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] };
-    const secure = await this.run("tls", ends - performance.now(), () => Deno.startTls(tcp, options));
+    if (!tls) {
+      const socket = await this.run(
+        "connect",
+        timeoutMs,
+        (signal) => Deno.connect({ hostname: address, port, signal }),
+      );
+      socket.setNoDelay(true);
+      return socket;
+    }
+    const tcp = await this.run("connect", timeoutMs, (signal) => connectTcp(address, port, signal));
     try {
-      await this.run("tls", ends - performance.now(), () => secure.handshake());
-      return secure;
+      // Server name and certificate are those of the host that was asked for, not of the address.
+      return await this.run("tls", ends - performance.now(), () => TlsSocket.begin(tcp, { host, caCerts }));
     } catch (error) {
-      secure.close();
+      tcp.destroy();
       throw error;
     }
   }
 
-  /** Runs one step until its time-out or the caller's signal; a connection that comes later is closed. */
+  /** Runs one step until its time-out or the caller's signal; a socket that comes later is closed. */
   async run<T extends object>(
     stage: "dns" | "connect" | "tls",
     timeoutMs: number,

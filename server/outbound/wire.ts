@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 
-/** The byte stream below HTTP: what Deno's TCP and TLS connections have in common. */
+/** The byte stream below HTTP, as Deno's TCP connections have it. */
 export interface Socket {
   read(buffer: Uint8Array): Promise<number | null>;
+  /** Rejects only where none of these bytes were sent. */
   write(bytes: Uint8Array): Promise<number>;
   close(): void;
 }
@@ -18,10 +19,10 @@ export class Wire {
   #start = 0;
   #end = 0;
   #pending: Promise<number | null> | null = null;
-  /** Bytes received and bytes sent since `send` was called. */
+  #sent = 0;
+  #sending: "no" | "yes" | "failed" = "no";
+  /** Bytes received since `send` was called. */
   received = 0;
-  sent = 0;
-  sending = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -29,6 +30,16 @@ export class Wire {
 
   get buffered(): number {
     return this.#end - this.#start;
+  }
+
+  /** Whether the whole request was sent. */
+  get allSent(): boolean {
+    return this.#sending === "no";
+  }
+
+  /** Whether it is certain that nothing of the request was sent. */
+  get noneSent(): boolean {
+    return this.#sending === "failed" && this.#sent === 0;
   }
 
   close(): void {
@@ -47,17 +58,19 @@ export class Wire {
     this.#pending.then(ended, ended);
   }
 
-  /** Starts to send a request; `sending` and `sent` say how far it came, failures show when reading. */
+  /** Starts to send a request; a failure shows when reading. */
   send(head: string, body: Uint8Array | string): void {
-    this.received = this.sent = 0;
-    this.sending = true;
-    this.#write(this.#encode(head, body)).catch(() => {});
+    this.received = this.#sent = 0;
+    this.#sending = "yes";
+    this.#write(this.#encode(head, body)).then(
+      () => this.#sending = "no",
+      () => this.#sending = "failed",
+    );
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    this.sent = await this.#socket.write(bytes);
-    while (this.sent < bytes.length) this.sent += await this.#socket.write(bytes.subarray(this.sent));
-    this.sending = false;
+    this.#sent = await this.#socket.write(bytes);
+    while (this.#sent < bytes.length) this.#sent += await this.#socket.write(bytes.subarray(this.#sent));
   }
 
   // One piece, so that a request usually is one segment and one system call.

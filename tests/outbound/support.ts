@@ -65,6 +65,11 @@ export class Peer {
     }
   }
 
+  /** Ends the TLS handshake, where the server speaks TLS. */
+  async handshake(): Promise<void> {
+    await (this.#socket as Deno.TlsConn).handshake();
+  }
+
   close(): void {
     try {
       this.#socket.close();
