@@ -1,4 +1,5 @@
 import type { Action } from "./action.ts";
+import { createApiKey, deleteApiKey, listApiKeys, updateApiKey } from "./api_keys.ts";
 import { getLog, getStats, listLogs } from "./audit_log.ts";
 import { importConnections } from "./connection_import.ts";
 import { callConnectionTool, configureConnection, testConnection } from "./connection_use.ts";
@@ -9,9 +10,34 @@ import {
   listConnections,
   updateConnection,
 } from "./connections.ts";
+import { getWorkspace } from "./workspace.ts";
+import { addMember, listMembers, removeMember, updateMemberRole } from "./members.ts";
+import {
+  createOrganization,
+  deleteOrganization,
+  getOrganization,
+  getOrganizationSettings,
+  listOrganizations,
+  updateOrganization,
+  updateOrganizationSettings,
+} from "./organizations.ts";
+import { getUser } from "./users.ts";
 
 /** Everything that the product does, in the order in which it is listed. */
 export const actions: readonly Action[] = [
+  getWorkspace,
+  createOrganization,
+  listOrganizations,
+  getOrganization,
+  updateOrganization,
+  deleteOrganization,
+  getOrganizationSettings,
+  updateOrganizationSettings,
+  addMember,
+  removeMember,
+  listMembers,
+  updateMemberRole,
+  getUser,
   createConnection,
   listConnections,
   getConnection,
@@ -21,6 +47,10 @@ export const actions: readonly Action[] = [
   configureConnection,
   callConnectionTool,
   importConnections,
+  createApiKey,
+  listApiKeys,
+  updateApiKey,
+  deleteApiKey,
   listLogs,
   getLog,
   getStats,

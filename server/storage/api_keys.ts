@@ -26,6 +26,9 @@ export interface IdentifiedKey {
   roles: string[];
 }
 
+/** A key with the name of the person who owns it. */
+export type OwnedApiKey = ApiKeyRow & { ownerName: string };
+
 /** What may be changed of a key. */
 export type ApiKeyChanges = Partial<Pick<ApiKeyRow, "name" | "permissions" | "metadata">>;
 
@@ -70,19 +73,24 @@ export async function insert(
   }).execute();
 }
 
+function withOwners(db: Db, organizationId: string) {
+  return db.selectFrom("api_keys").innerJoin("users", "users.id", "api_keys.user_id")
+    .selectAll("api_keys").select("users.name as owner_name")
+    .where("api_keys.organization_id", "=", organizationId);
+}
+
 /** One key of the organization, or null. */
-export async function find(db: Db, organizationId: string, id: string): Promise<ApiKeyRow | null> {
-  const row = await db.selectFrom("api_keys").selectAll()
-    .where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();
-  return row?.id === id ? toKey(row) : null;
+export async function find(db: Db, organizationId: string, id: string): Promise<OwnedApiKey | null> {
+  const row = await withOwners(db, organizationId).where("api_keys.id", "=", id).executeTakeFirst();
+  return row?.id === id ? { ...toKey(row), ownerName: row.owner_name } : null;
 }
 
 /** The keys of the organization, or of one of its members, newest first. */
-export async function list(db: Db, organizationId: string, userId?: string): Promise<ApiKeyRow[]> {
-  let query = db.selectFrom("api_keys").selectAll().where("organization_id", "=", organizationId);
-  if (userId !== undefined) query = query.where("user_id", "=", userId);
-  const rows = await query.orderBy("created_at", "desc").orderBy("id", "desc").execute();
-  return rows.map(toKey);
+export async function list(db: Db, organizationId: string, userId?: string): Promise<OwnedApiKey[]> {
+  let query = withOwners(db, organizationId);
+  if (userId !== undefined) query = query.where("api_keys.user_id", "=", userId);
+  const rows = await query.orderBy("api_keys.created_at", "desc").orderBy("api_keys.id", "desc").execute();
+  return rows.map((row) => ({ ...toKey(row), ownerName: row.owner_name }));
 }
 
 /** Changes a key; false where the organization has no such key. */

@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import { AppError } from "../errors.ts";
 import type { Db } from "./dialect.ts";
 import { parseRoles } from "./members.ts";
 import type { OrganizationsTable } from "./schema.ts";
@@ -80,13 +81,21 @@ export async function updateSettings(db: Db, id: string, settings: Record<string
 }
 
 /**
- * Runs `work` in a transaction that holds the organization: others that hold it wait, so what `work` has read
- * of its members stays true. Held by a write, as that locks the row on every database.
+ * Waits until no other transaction holds this organization, and holds it until the end of this one: what is read of
+ * its members meanwhile stays true. A write, as that locks the row on every database. Throws `not_found` where it
+ * is gone.
  */
+export async function lock(transaction: Db, id: string): Promise<void> {
+  await transaction.updateTable("organizations").set((eb) => ({ updated_at: eb.ref("updated_at") }))
+    .where("id", "=", id).execute();
+  if (await find(transaction, id)) return;
+  throw new AppError("not_found", `Cannot change the organization: there is no organization '${id}'`);
+}
+
+/** Runs `work` in a transaction that holds the organization; see `lock`. */
 export async function withLock<T>(db: Db, id: string, work: (transaction: Db) => Promise<T>): Promise<T> {
   return await db.transaction().execute(async (transaction) => {
-    await transaction.updateTable("organizations").set((eb) => ({ updated_at: eb.ref("updated_at") }))
-      .where("id", "=", id).execute();
+    await lock(transaction, id);
     return await work(transaction);
   });
 }

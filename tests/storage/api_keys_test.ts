@@ -23,7 +23,11 @@ onEachDatabase("a key is kept, read, changed and removed inside its organization
       updatedAt: 1_700_000_000_123,
     };
     await apiKeys.insert(db, one.id, { key, keyHash: hashToken("secret") });
-    assert.deepEqual(await apiKeys.find(db, one.id, key.id), { ...key, organizationId: one.id });
+    assert.deepEqual(await apiKeys.find(db, one.id, key.id), {
+      ...key,
+      organizationId: one.id,
+      ownerName: "Ann",
+    });
     assert.equal(await apiKeys.find(db, one.id, `${key.id} `), null);
     assert.equal(await apiKeys.find(db, other.id, key.id), null);
     assert.deepEqual(await apiKeys.list(db, other.id), []);
@@ -38,6 +42,7 @@ onEachDatabase("a key is kept, read, changed and removed inside its organization
     assert.deepEqual(await apiKeys.find(db, one.id, key.id), {
       ...key,
       organizationId: one.id,
+      ownerName: "Ann",
       name: "new",
       permissions: { "*": ["*"] },
       updatedAt: 1_800_000_000_000,
