@@ -41,10 +41,12 @@ export function managementHandler(services: Services): Handler {
     const caller = { actor, facts };
     try {
       const body = await readMessage(request);
-      if (await isLegacyRequest(request, body)) return await serveLegacy(services, caller, { request, body });
+      // The body is read, and the runtime aborts the signal of its own requests also when they succeed.
+      const head = new Request(request.url, { method: "POST", headers: request.headers });
+      if (await isLegacyRequest(head, body)) return await serveLegacy(services, caller, { head, body });
       const authInfo: AuthInfo = { token: "", clientId: actor.clientId ?? "", scopes: [] };
       callers.set(authInfo, caller);
-      return await modern.fetch(request, { authInfo, parsedBody: body });
+      return await modern.fetch(head, { authInfo, parsedBody: body });
     } catch (error) {
       return refusal(error);
     }
@@ -72,13 +74,13 @@ async function readMessage(request: Request): Promise<unknown> {
 async function serveLegacy(
   services: Services,
   caller: Caller,
-  { request, body }: { request: Request; body: unknown },
+  { head, body }: { head: Request; body: unknown },
 ): Promise<Response> {
   const server = makeServer(services, caller);
   const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
   await server.connect(transport);
   try {
-    return await transport.handleRequest(request, { parsedBody: body });
+    return await transport.handleRequest(head, { parsedBody: body });
   } finally {
     await server.close();
   }
