@@ -9,6 +9,8 @@ import type { Services } from "../services.ts";
 export interface RequestFacts {
   readonly id: string;
   readonly userAgent: string | null;
+  /** True for a page of the dashboard: what it only reads to show itself leaves no row in the log. */
+  readonly viewing?: boolean;
 }
 
 /** What an action is given: the services, who asks, and for which request. Frozen. */
@@ -82,7 +84,7 @@ export async function perform<I extends z.ZodObject, O extends z.ZodObject>(
     call.ctx = await inOrganizationOf(action, ctx, input);
     if (action.target) authorizeTarget(action.target(input), call);
     const output = action.output.parse(await action.run(call.ctx, input)) as z.output<O>;
-    await record(call, began, { output });
+    if (!(action.readOnly && ctx.request.viewing)) await record(call, began, { output });
     return output;
   } catch (error) {
     await record(call, began, { error });

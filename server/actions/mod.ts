@@ -2,6 +2,7 @@ import type { Action } from "./action.ts";
 import { createApiKey, deleteApiKey, listApiKeys, updateApiKey } from "./api_keys.ts";
 import { getLog, getStats, listLogs } from "./audit_log.ts";
 import { importConnections } from "./connection_import.ts";
+import { listConnectionUsage } from "./connection_usage.ts";
 import { callConnectionTool, configureConnection, testConnection } from "./connection_use.ts";
 import {
   createConnection,
@@ -47,6 +48,7 @@ export const actions: readonly Action[] = [
   configureConnection,
   callConnectionTool,
   importConnections,
+  listConnectionUsage,
   createApiKey,
   listApiKeys,
   updateApiKey,

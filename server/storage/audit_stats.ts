@@ -100,27 +100,32 @@ export async function top(
     .groupBy(column).orderBy("calls", "desc").orderBy(column).limit(options.limit).execute();
   if (groups.length === 0) return [];
   const scope = { ...options, column, keys: groups.map((group) => group.key) };
-  const medians = await mediansOf(db, organizationId, scope);
-  const points = await pointsOf(db, organizationId, scope);
-  const titles = await titlesOf(db, organizationId, scope);
+  const middles = await medians(db, organizationId, scope);
+  const lines = await points(db, organizationId, scope);
+  const titles = await titlesOf(db, organizationId, { ...scope, by: options.by });
   return groups.map((group) => ({
     ...group,
     title: titles.get(group.key) ?? null,
-    p50Ms: medians.get(group.key) ?? 0,
-    series: points.get(group.key) ?? [],
+    p50Ms: middles.get(group.key) ?? 0,
+    series: lines.get(group.key) ?? [],
   }));
 }
 
-interface Scope {
+/** The groups that are measured, and from when on their intervals. */
+export interface Scope {
   filter: Filter;
-  by: Grouping;
   column: typeof columns[Grouping];
   keys: string[];
   intervalMs: number;
   seriesFrom: number;
 }
 
-async function mediansOf(db: Db, organizationId: string, scope: Scope): Promise<Map<string, number>> {
+/** The median duration of each group in milliseconds. */
+export async function medians(
+  db: Db,
+  organizationId: string,
+  scope: Pick<Scope, "filter" | "column" | "keys">,
+): Promise<Map<string, number>> {
   const rows = await db.selectFrom((eb) =>
     eb.selectFrom("audit_log").select((inner) => {
       const group = inner.ref(scope.column);
@@ -138,7 +143,12 @@ async function mediansOf(db: Db, organizationId: string, scope: Scope): Promise<
   return new Map(rows.map((row) => [row.key, row.duration_ms]));
 }
 
-async function pointsOf(db: Db, organizationId: string, scope: Scope): Promise<Map<string, Group["series"]>> {
+/** The intervals of each group in which there were calls, oldest first. */
+export async function points(
+  db: Db,
+  organizationId: string,
+  scope: Scope,
+): Promise<Map<string, Group["series"]>> {
   const rows = await db.selectFrom("audit_log")
     .select((eb) => [
       eb.ref(scope.column).$notNull().as("key"),
@@ -154,7 +164,11 @@ async function pointsOf(db: Db, organizationId: string, scope: Scope): Promise<M
   return points;
 }
 
-async function titlesOf(db: Db, organizationId: string, scope: Scope): Promise<Map<string, string>> {
+async function titlesOf(
+  db: Db,
+  organizationId: string,
+  scope: { by: Grouping; keys: string[] },
+): Promise<Map<string, string>> {
   if (scope.by === "tool") return new Map();
   const rows = scope.by === "connection"
     ? await db.selectFrom("connections").select(["id", "title"])

@@ -1,0 +1,72 @@
+import { z } from "zod";
+import { isManager } from "../access/policy.ts";
+import * as connectionUsage from "../storage/connection_usage.ts";
+import { type Condition, listOutput } from "../storage/filters.ts";
+import { defineAction, organizationOf } from "./action.ts";
+
+const days = 7;
+
+const usedConnection = z.object({
+  id: z.string(),
+  title: z.string(),
+  description: z.string().nullable(),
+  connection_type: z.string(),
+  connection_url: z.string().nullable(),
+  status: z.enum(["active", "inactive", "error"]),
+  status_reason: z.string().nullable(),
+  toolCount: z.int().nullable().describe("Null while its server never listed any"),
+  calls: z.int().describe(`Calls of the last ${days} days; your own where you look after nobody else's`),
+  medianMs: z.number().nullable(),
+  daily: z.array(z.int()).describe("Calls a day (UTC), oldest first"),
+});
+
+export const listConnectionUsage = defineAction({
+  name: "CONNECTION_USAGE_LIST",
+  title: "List connections by use",
+  description:
+    `Lists connections with how often they were called in the last ${days} days and how long it took.`,
+  readOnly: true,
+  input: z.object({
+    search: z.string().max(200).regex(/^\P{Cc}*$/u).optional().describe(
+      "Part of the title, URL or description",
+    ),
+    id: z.string().max(100).optional().describe("Only this connection"),
+    status: z.enum(["active", "inactive", "error"]).optional(),
+    orderBy: z.enum(["used", "title", "created"]).default("used").describe(
+      "used: most calls first; created: newest first",
+    ),
+    limit: z.int().min(1).max(200).default(50),
+    offset: z.int().min(0).max(1_000_000_000).default(0),
+  }),
+  output: listOutput(usedConnection),
+  run: async (ctx, { search, id, status, orderBy, limit, offset }) => {
+    const { actor } = ctx;
+    await ctx.audit.flush();
+    const { items, totalCount } = await connectionUsage.list(ctx.db, organizationOf(ctx), {
+      where: whereOf({ search, id, status }),
+      order: orderBy,
+      days,
+      onlyOfUser: isManager(actor) ? undefined : actor.userId,
+      limit,
+      offset,
+    });
+    const known = items.map((item) => ({ ...item, status: item.status as "active" }));
+    return { items: known, totalCount, hasMore: offset + items.length < totalCount };
+  },
+});
+
+function whereOf(
+  { search, id, status }: { search: string | undefined; id: string | undefined; status: string | undefined },
+): Condition {
+  const conditions: Condition[] = [];
+  if (id !== undefined) conditions.push({ field: ["id"], operator: "eq", value: id });
+  if (status !== undefined) conditions.push({ field: ["status"], operator: "eq", value: status });
+  if (search) {
+    const fields = ["title", "connection_url", "description"];
+    conditions.push({
+      operator: "or",
+      conditions: fields.map((field) => ({ field: [field], operator: "contains" as const, value: search })),
+    });
+  }
+  return { operator: "and", conditions };
+}
