@@ -102,7 +102,9 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("change", (event) => {
-  if (event.target.dataset?.theme !== undefined) document.documentElement.dataset.theme = event.target.value;
+  if (event.target.dataset?.theme === undefined) return;
+  document.documentElement.dataset.theme = event.target.value;
+  event.target.form.requestSubmit();
 });
 
 // Empty filters stay out of the address.

@@ -74,8 +74,10 @@ function resolve(schema: unknown, root: unknown): Schema | null {
     if (!isRecord(current)) return null;
     const own = current;
     const alternatives = own.anyOf ?? own.oneOf;
-    if (typeof own.$ref === "string") current = { ...lookUp(root, own.$ref), ...without(own, "$ref") };
-    else if (Array.isArray(alternatives)) {
+    if (typeof own.$ref === "string") {
+      const found = lookUp(root, own.$ref);
+      current = found && { ...found, ...without(own, "$ref") };
+    } else if (Array.isArray(alternatives)) {
       const real = alternatives.filter((one) => !(isRecord(one) && one.type === "null"));
       if (real.length !== 1 || real.length === alternatives.length || !isRecord(real[0])) return own;
       current = { ...real[0], ...without(without(own, "anyOf"), "oneOf") };
@@ -88,15 +90,15 @@ function without(schema: Schema, key: string): Schema {
   return Object.fromEntries(Object.entries(schema).filter(([name]) => name !== key));
 }
 
-function lookUp(root: unknown, reference: string): Schema {
-  if (!reference.startsWith("#/")) return {};
+function lookUp(root: unknown, reference: string): Schema | null {
+  if (!reference.startsWith("#/")) return null;
   let current = root;
   for (const part of reference.slice(2).split("/")) {
     const name = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    if (!isRecord(current) || !Object.hasOwn(current, name)) return {};
+    if (!isRecord(current) || !Object.hasOwn(current, name)) return null;
     current = current[name];
   }
-  return isRecord(current) ? current : {};
+  return isRecord(current) ? current : null;
 }
 
 function choicesOf(schema: Schema): { text: string; json: string }[] {

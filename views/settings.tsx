@@ -93,7 +93,7 @@ function ThemeForm({ shell }: { shell: Shell }) {
           </div>
         </fieldset>
         <p class="field-hint">Kept in this browser.</p>
-        <div class="row">
+        <div class="row no-script">
           <Button>Save</Button>
         </div>
       </Form>

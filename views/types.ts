@@ -17,7 +17,7 @@ export interface OrganizationChoice {
 export interface Shell {
   csrf: string;
   theme: Theme;
-  /** Path and query of the page that is shown; forms of the frame return here. */
+  /** Path and query of the page that is shown: closing a message leads to it again. */
   path: string;
   user: { id: string; name: string; email: string };
   /** Null for a person who belongs to none. */
