@@ -96,7 +96,7 @@ Deno.test("the printed settings name every setting and mask the secret ones", ()
 
 Deno.test("the README's table of settings is the one in the code", async () => {
   const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
-  const rows = [...readme.matchAll(/^\| `([A-Z_]+)`(?: \\\*)? \| (?:`([^`]*)`)?\s*\| (.*?) \|$/gm)];
+  const rows = [...readme.matchAll(/^\| `([A-Z_]+)`(?: \\\*)? *\| (?:`([^`]*)`)? *\| (.*?) *\|$/gm)];
   const documented = rows.map(([, name, fallback = "", help]) => ({ name, fallback, help }));
   const real = Object.values(settings).map(({ env, fallback, help }) => ({ name: env, fallback, help }));
   assert.deepEqual(documented, real);
