@@ -72,9 +72,15 @@ function ToolList({ connectionId, tools, selected }: {
   );
 }
 
+function hintOf(tool: Tool, name: string): unknown {
+  const { annotations } = tool;
+  return typeof annotations === "object" && annotations !== null ? Reflect.get(annotations, name) : undefined;
+}
+
 /** Says what a tool's annotations promise; they are the server's own word. */
 function Effect({ tool }: { tool: Tool }) {
-  const { readOnlyHint, destructiveHint } = tool.annotations ?? {};
+  const readOnlyHint = hintOf(tool, "readOnlyHint");
+  const destructiveHint = hintOf(tool, "destructiveHint");
   if (readOnlyHint === true) return <Badge tone="quiet">Reads</Badge>;
   if (destructiveHint === true) return <Badge tone="bad">Destroys</Badge>;
   return readOnlyHint === false || destructiveHint === false ? <Badge tone="warn">Writes</Badge> : null;

@@ -52,14 +52,6 @@ export interface PageInfo {
   hasMore: boolean;
 }
 
-export interface ToolAnnotations {
-  title?: string | null | undefined;
-  readOnlyHint?: boolean | null | undefined;
-  destructiveHint?: boolean | null | undefined;
-  idempotentHint?: boolean | null | undefined;
-  openWorldHint?: boolean | null | undefined;
-}
-
 /** A tool as its MCP server describes it: nothing in it is trusted, the schema may be of any shape. */
 export interface Tool {
   name: string;
@@ -67,7 +59,8 @@ export interface Tool {
   description?: string | null | undefined;
   inputSchema?: unknown;
   outputSchema?: unknown;
-  annotations?: ToolAnnotations | null | undefined;
+  /** The hints of the specification, where they are booleans. */
+  annotations?: unknown;
 }
 
 export interface Resource {
