@@ -15,6 +15,8 @@ const lowDuty = 0.15;
 /** Calls are coming in where one came within this time. */
 const busyMs = 100;
 const backOffMs = { first: 100, last: 5_000 };
+/** A batch that takes longer has failed: a connection may have died without a word. */
+const insertTimeoutMs = 30_000;
 
 interface Waiter {
   reached: () => boolean;
@@ -28,6 +30,7 @@ export class Mover {
   readonly #journal: Journal;
   readonly #log: Log;
   readonly #maxBacklog: number;
+  readonly #timeoutMs: number;
   readonly #flushes = new Set<Waiter>();
   readonly #rooms = new Set<Waiter>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -38,11 +41,12 @@ export class Mover {
   #grewAt = 0;
   #closing = false;
 
-  constructor(parts: { db: Db; journal: Journal; log: Log; maxBacklog: number }) {
+  constructor(parts: { db: Db; journal: Journal; log: Log; maxBacklog: number; timeoutMs?: number }) {
     this.#db = parts.db;
     this.#journal = parts.journal;
     this.#log = parts.log;
     this.#maxBacklog = parts.maxBacklog;
+    this.#timeoutMs = parts.timeoutMs ?? insertTimeoutMs;
   }
 
   /** Bytes that wait in the journal. */
@@ -149,7 +153,8 @@ export class Mover {
   /** Inserts rows, those excepted that the database refuses for what they hold, which it finds by halving. */
   async #insert(rows: Row[]): Promise<void> {
     try {
-      await auditLog.insertMany(this.#db, rows);
+      // Should a batch that was given up arrive after all, its rows are there already: ids are inserted once.
+      await within(this.#timeoutMs, auditLog.insertMany(this.#db, rows));
     } catch (error) {
       if (!auditLog.isRefusal(error)) throw error;
       if (rows.length === 1) return this.#keepAside(JSON.stringify(rows[0]), describeError(error));
@@ -205,5 +210,16 @@ export class Mover {
     await promise;
     clearTimeout(timer);
     this.#endRest = null;
+  }
+}
+
+/** Waits for the work; rejects when it takes longer. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`The database took longer than ${ms} ms`)), ms);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

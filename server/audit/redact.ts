@@ -1,4 +1,4 @@
-import { holdsSecrets, mask, namesSecret, redactText, suspicious } from "./secrets.ts";
+import { holdsSecrets, isHarmless, mask, namesSecret, redactText, suspicious } from "./secrets.ts";
 
 export { redactText };
 
@@ -81,7 +81,7 @@ class Writer {
 
   /** Puts a string, of which a piece has to do where the room is short. Bytes are counted, as stored. */
   #string(text: string): void {
-    const json = JSON.stringify(text.isWellFormed() ? text : text.toWellFormed());
+    const json = JSON.stringify(text);
     const bytes = byteLength(json);
     if (bytes <= this.#left) {
       this.#text += json;
@@ -95,7 +95,7 @@ class Writer {
   }
 
   #value(value: unknown, secret: boolean): void {
-    if (value === null || value === undefined) return this.#put("null");
+    if (value === null || !isData(value)) return this.#put("null");
     switch (typeof value) {
       case "boolean":
         return this.#put(secret ? `"${mask}"` : String(value));
@@ -154,13 +154,11 @@ class Writer {
 
   #member(name: string, value: unknown, secret: boolean): void {
     if (secret || (holdsSecrets(name) && typeof value === "object")) return this.#value(value, true);
-    if (!namesSecret(name)) return this.#value(value, false);
-    // `has_token: true` and `max_tokens: 100` say something about a secret, they are none.
-    const harmless = typeof value === "boolean" || (typeof value === "number" && /tokens$/i.test(name));
-    this.#value(value, !harmless);
+    this.#value(value, namesSecret(name) && !isHarmless(name, value));
   }
 }
 
+/** True for what JSON would keep. */
 function isData(value: unknown): boolean {
   return value !== undefined && typeof value !== "function" && typeof value !== "symbol";
 }
@@ -179,8 +177,9 @@ function textForLog(text: string): string {
       return `${uri}[${text.length - uri.length} characters of base64]`;
     }
   }
-  const redacted = redactText(text.slice(0, maxString + overlap));
-  if (text.length <= maxString) return redacted;
+  if (text.length <= maxString) return redactText(text);
+  // What stands at the end may be the half of a secret that nobody can know as one.
+  const redacted = redactText(text.slice(0, maxString + overlap)).slice(0, -overlap / 2);
   return `${redacted.slice(0, maxString)}… [${text.length} characters]`;
 }
 
