@@ -77,7 +77,7 @@ function roomOf(path: string): string {
     [/^server\/upstream\//, "upstream"],
     [/^server\/storage\//, "storage"],
     [/^server\/(vault|audit|outbound|mailer|telemetry)(\.ts$|\/)/, "ground"],
-    [/^server\/(errors|config|ids|log|lifecycle|health|version)\.ts$/, "base"],
+    [/^server\/(errors|config|ids|log|lifecycle|health|version|static|visit|form)\.ts$/, "base"],
     [/^views\//, "views"],
     [/^migrations\//, "migrations"],
     [/^deno\.json$/, "base"],

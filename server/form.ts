@@ -1,0 +1,100 @@
+import type { FormState } from "../views/types.ts";
+import { AppError } from "./errors.ts";
+
+const maxForm = 1_000_000; // bytes
+
+/** What a form of a page holds. */
+export class Entries {
+  readonly #data: FormData;
+
+  constructor(data: FormData) {
+    this.#data = data;
+  }
+
+  /** The text of a field, "" where it is missing; line breaks as one character. */
+  text(name: string): string {
+    const value = this.#data.get(name);
+    return typeof value === "string" ? value.replaceAll("\r\n", "\n") : "";
+  }
+
+  /** Every text of a repeated field. */
+  all(name: string): string[] {
+    return this.#data.getAll(name).filter((value) => typeof value === "string");
+  }
+
+  /** The texts of all fields whose name begins so, the first of each. */
+  starting(prefix: string): Record<string, string> {
+    const names = [...new Set(this.#data.keys())].filter((name) => name.startsWith(prefix));
+    return Object.fromEntries(names.map((name) => [name, this.text(name)]));
+  }
+
+  /** The texts of the named fields, to be given back in a form. */
+  pick(...names: string[]): Record<string, string> {
+    return Object.fromEntries(names.map((name) => [name, this.text(name)]));
+  }
+}
+
+/** Reads the form of a POST. Throws `too_large` and `malformed`. */
+export async function readForm(request: Request): Promise<Entries> {
+  const headers = { "content-type": request.headers.get("content-type") ?? "" };
+  const body = await readBytes(request);
+  try {
+    return new Entries(await new Response(body, { headers }).formData());
+  } catch (cause) {
+    throw new AppError("malformed", "Cannot read the form: it is not one", { cause });
+  }
+}
+
+async function readBytes({ body }: Request): Promise<Blob> {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const part of body ?? []) {
+    size += part.length;
+    if (size > maxForm) {
+      throw new AppError("too_large", `Cannot read the form: it is larger than ${maxForm} bytes`);
+    }
+    parts.push(part);
+  }
+  return new Blob(parts);
+}
+
+/** What a form shows after a refusal: what was entered, and what is wrong with it by the names of its fields. */
+export interface Refusal {
+  readonly status: 409 | 422 | 429;
+  readonly form: FormState;
+}
+
+const correctable = ["invalid", "conflict", "outbound_refused", "unauthenticated", "rate_limited"] as const;
+
+/**
+ * Turns a failure that the person can correct into the state of the form; `names` gives the form's field for one of
+ * the action's (`data.title`: `title`). Rethrows any other.
+ */
+export function refusalOf(
+  error: unknown,
+  { values, names = {} }: { values: Record<string, string>; names?: Record<string, string> },
+): Refusal {
+  if (!(error instanceof AppError) || !correctable.some((code) => code === error.code)) throw error;
+  const errors: Record<string, string> = {};
+  const rest: string[] = [];
+  for (const [field, message] of Object.entries(error.fields ?? {})) {
+    const { name, detail } = controlOf(field, names);
+    if (name in values) errors[name] ??= sentence(detail === "" ? message : `${detail}: ${message}`);
+    else rest.push(message);
+  }
+  const said = Object.keys(errors).length > 0 && rest.length === 0;
+  const status = error.code === "conflict" ? 409 : error.code === "rate_limited" ? 429 : 422;
+  return { status, form: { values, errors, message: said ? undefined : error.message } };
+}
+
+/** The form's field for one of the action's, which may lie inside of what the form's field says. */
+function controlOf(field: string, names: Record<string, string>): { name: string; detail: string } {
+  const outer = Object.keys(names).find((known) => field === known || field.startsWith(`${known}.`));
+  if (outer === undefined) return { name: field, detail: "" };
+  return { name: names[outer] ?? field, detail: field.slice(outer.length).split(".").at(-1) ?? "" };
+}
+
+/** Field messages continue "Cannot ...: FIELD: "; under a field they stand alone. */
+function sentence(message: string): string {
+  return message.charAt(0).toUpperCase() + message.slice(1);
+}

@@ -1,0 +1,52 @@
+import { paths } from "../../views/paths.ts";
+import { SignInPage } from "../../views/sign_in.tsx";
+import type { FormState } from "../../views/types.ts";
+import { refusalOf } from "../form.ts";
+import { goTo, publicShell, safeNext, type VisitContext, type VisitHandler } from "../visit.ts";
+import { endSession, startSession } from "./session.ts";
+import type { LoginPageOptions } from "./setup_page.tsx";
+import { isSetUp } from "./setup.ts";
+import { signIn } from "./sign_in.ts";
+
+/** The page that signs in, and the form that signs out. */
+export function signInPage(
+  { facts }: LoginPageOptions,
+): Record<"showSignIn" | "signIn" | "signOut", VisitHandler> {
+  return {
+    showSignIn: async (c) => {
+      const { services, session } = c.get("visit");
+      const next = safeNext(c.req.query("next"));
+      if (session) return goTo(c, next || paths.home);
+      if (!await isSetUp(services.db)) return goTo(c, paths.setup);
+      return await show(c, { next });
+    },
+    signIn: async (c) => {
+      const { services } = c.get("visit");
+      const form = c.get("form");
+      const next = safeNext(form.text("next"));
+      const entered = form.pick("email", "password");
+      try {
+        const user = await signIn(services, entered, facts(c));
+        await startSession(c, services, user.id);
+      } catch (error) {
+        const { status, form } = refusalOf(error, { values: { ...entered, password: "" } });
+        return await show(c, { next, form, status });
+      }
+      return goTo(c, next || paths.home);
+    },
+    signOut: async (c) => {
+      await endSession(c, c.get("visit").services);
+      return goTo(c, paths.signIn);
+    },
+  };
+}
+
+interface Shown {
+  next: string;
+  form?: FormState;
+  status?: 200 | 409 | 422 | 429;
+}
+
+async function show(c: VisitContext, { next, form, status = 200 }: Shown): Promise<Response> {
+  return await c.html(<SignInPage shell={publicShell(c)} next={next} {...(form && { form })} />, status);
+}

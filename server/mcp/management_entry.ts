@@ -1,0 +1,38 @@
+import { newId } from "../ids.ts";
+import type { Lifecycle } from "../lifecycle.ts";
+import { describeError } from "../log.ts";
+import type { Services } from "../services.ts";
+import { bearerActor, type Guard, unauthorized } from "./guard.ts";
+import { managementHandler } from "./management.ts";
+import { errorResponse, rpcCodes } from "./message.ts";
+
+/** What the endpoint works with beside the services. */
+export interface ManagementParts {
+  services: Services;
+  guard: Guard;
+  lifecycle: Lifecycle;
+}
+
+/** The endpoint `/mcp`: who may knock, who asks, then the actions as tools. */
+export function makeManagement(parts: ManagementParts): (request: Request) => Promise<Response> {
+  const { services, guard, lifecycle } = parts;
+  const handle = managementHandler(services);
+  return async (request) => {
+    const { headers } = request;
+    const refused = guard.refusal(headers);
+    if (refused) return refused;
+    const actor = await bearerActor(headers, services.identities);
+    if (!actor) return guard.readable(unauthorized(headers), headers);
+    const facts = { id: newId("req"), userAgent: headers.get("user-agent") };
+    lifecycle.enter();
+    try {
+      return guard.readable(await handle(request, actor, facts), headers);
+    } catch (error) {
+      services.log.error("management request failed", { requestId: facts.id, error: describeError(error) });
+      const message = `Internal error; the log has it under the request id '${facts.id}'`;
+      return errorResponse(null, { status: 500, code: rpcCodes.internal, message });
+    } finally {
+      lifecycle.leave();
+    }
+  };
+}

@@ -1,0 +1,91 @@
+import type { ConnectionPageProps } from "../../views/connection_frame.tsx";
+import type { Prompt, Resource, TestResult, Tool } from "../../views/types.ts";
+import { can } from "../access/policy.ts";
+import { perform } from "../actions/action.ts";
+import { listConnectionUsage } from "../actions/connection_usage.ts";
+import { getConnection } from "../actions/connections.ts";
+import { AppError } from "../errors.ts";
+import type { VisitContext } from "../visit.ts";
+import { actorOf, contextOf, param, shellOf } from "./page.ts";
+
+/** What every page of one connection shows, and what its server lists as far as the person may use it. */
+export interface ConnectionFacts {
+  frame: ConnectionPageProps;
+  tools: Tool[] | null;
+  resources: Resource[] | null;
+  prompts: Prompt[] | null;
+}
+
+/** The connection that the path names. Throws `not_found`, also for one of another organization. */
+export async function findConnection(c: VisitContext) {
+  const id = param(c, "id");
+  const { item } = await perform(getConnection, contextOf(c), { id });
+  if (item) return item;
+  throw new AppError("not_found", `Cannot show the connection: there is no '${id}'`);
+}
+
+/** Reads what the pages of the path's connection are made of. */
+export async function connectionFacts(c: VisitContext, test?: TestResult): Promise<ConnectionFacts> {
+  const actor = actorOf(c);
+  const { tools: listed, ...connection } = await findConnection(c);
+  const { id } = connection;
+  const { items } = await perform(listConnectionUsage, contextOf(c), { id, limit: 1 });
+  const tools = listed?.filter(({ name }) => can(actor, id, name)).map(toolOf) ?? null;
+  const resources = connection.resources === null && connection.resource_templates === null
+    ? null
+    : [...connection.resources ?? [], ...connection.resource_templates ?? []].map(resourceOf)
+      .filter(({ uri }) => can(actor, id, `resource:${uri}`));
+  const prompts = connection.prompts?.map(promptOf).filter(({ name }) => can(actor, id, `prompt:${name}`)) ??
+    null;
+  const counts = {
+    tools: tools?.length ?? null,
+    resources: resources?.length ?? null,
+    prompts: prompts?.length ?? null,
+  };
+  const medianMs = items[0]?.medianMs ?? null;
+  return {
+    frame: { shell: await shellOf(c), connection, medianMs, counts, ...(test && { test }) },
+    tools,
+    resources,
+    prompts,
+  };
+}
+
+// What a server lists may be of any shape; what is not as expected is not shown.
+function toolOf({ annotations, ...tool }: { name: string; annotations?: unknown }): Tool {
+  const known = typeof annotations === "object" && annotations !== null ? annotations : {};
+  const flags = ["readOnlyHint", "destructiveHint"] as const;
+  const said = Object.entries(known).filter(([name, value]) =>
+    flags.some((flag) => flag === name) && typeof value === "boolean"
+  );
+  return { ...tool, annotations: Object.fromEntries(said) };
+}
+
+function resourceOf(entry: Record<string, unknown>): Resource {
+  return {
+    uri: text(entry.uri) ?? text(entry.uriTemplate) ?? "",
+    name: text(entry.name),
+    title: text(entry.title),
+    description: text(entry.description),
+    mimeType: text(entry.mimeType),
+    size: typeof entry.size === "number" ? entry.size : null,
+  };
+}
+
+function promptOf(entry: Record<string, unknown>): Prompt {
+  const listed = Array.isArray(entry.arguments) ? entry.arguments : [];
+  return {
+    name: text(entry.name) ?? "",
+    title: text(entry.title),
+    description: text(entry.description),
+    arguments: listed.filter((one) => typeof one?.name === "string").map((one) => ({
+      name: one.name,
+      description: text(one.description),
+      required: one.required === true,
+    })),
+  };
+}
+
+function text(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}

@@ -1,0 +1,64 @@
+import { NewConnectionPage } from "../../views/connection_new.tsx";
+import { plural } from "../../views/format.ts";
+import { paths } from "../../views/paths.ts";
+import type { Flash, FormState } from "../../views/types.ts";
+import { perform } from "../actions/action.ts";
+import { createConnection as create } from "../actions/connections.ts";
+import { goTo, type VisitContext } from "../visit.ts";
+import { headersIn } from "./header_lines.ts";
+import { attempt, contextOf, shellOf } from "./page.ts";
+
+/** The form for a connection from a URL. */
+export async function showNewConnection(c: VisitContext): Promise<Response> {
+  return await show(c);
+}
+
+/** Makes a connection and leads to it, whether or not its server answered. */
+export async function createConnection(c: VisitContext): Promise<Response> {
+  const form = c.get("form");
+  const values = { ...form.pick("url", "title", "description", "headers"), token: "" };
+  const names = {
+    "data.connection_url": "url",
+    "data.title": "title",
+    "data.description": "description",
+    "data.connection_token": "token",
+    "data.connection_headers": "headers",
+  };
+  return await attempt({ values, names }, {
+    run: async () => {
+      const headers = headersIn(form.text("headers"));
+      const { item } = await perform(create, contextOf(c), {
+        data: {
+          title: form.text("title").trim() || hostOf(form.text("url")),
+          connection_url: form.text("url"),
+          description: form.text("description") || null,
+          connection_token: form.text("token") || null,
+          connection_headers: headers && { headers },
+        },
+      });
+      return goTo(c, paths.connection(item.id), madeFlash(item));
+    },
+    again: (state, status) => show(c, state, status),
+  });
+}
+
+/** Says how a new connection does. */
+export function madeFlash(
+  item: { title: string; status: string; status_reason: string | null; tools: unknown[] | null },
+): Flash {
+  if (item.status !== "error") {
+    return {
+      kind: "good",
+      text: `${item.title} is connected and offers ${plural(item.tools?.length ?? 0, "tool")}.`,
+    };
+  }
+  return { kind: "bad", text: `${item.title} is added, but it does not answer as it should yet.` };
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url.trim()) ? new URL(url.trim()).hostname : url.slice(0, 200) || "Connection";
+}
+
+async function show(c: VisitContext, form?: FormState, status: 200 | 409 | 422 | 429 = 200) {
+  return await c.html(<NewConnectionPage shell={await shellOf(c)} {...(form && { form })} />, status);
+}
