@@ -42,8 +42,9 @@ export async function startServices(config: Config): Promise<Services> {
 }
 
 /** Ends what `startServices` made: rows first, then sockets, then the database. */
-export async function stopServices({ audit, outbound, db }: Services): Promise<void> {
+export async function stopServices({ audit, identities, outbound, db }: Services): Promise<void> {
   await audit.close();
+  await identities.idle();
   outbound.close();
   await db.destroy();
 }

@@ -42,6 +42,8 @@ export interface Action<I extends z.ZodObject = z.ZodObject, O extends z.ZodObje
   readonly organization?: (input: z.output<I>) => string | undefined;
   /** A second permission that the input decides, such as a tool of a connection; also what the log names. */
   readonly target?: (input: z.output<I>) => Target;
+  /** What the log may hold of an input that was not accepted, where that is not the input itself. */
+  readonly logged?: (rawInput: unknown) => unknown;
   /** True where it also runs for a person who belongs to no organization. */
   readonly withoutOrganization?: boolean;
   readonly run: (ctx: Context, input: z.output<I>) => Promise<z.input<O>>;
@@ -75,13 +77,20 @@ export async function perform<I extends z.ZodObject, O extends z.ZodObject>(
   rawInput: unknown,
 ): Promise<z.output<O>> {
   const began = performance.now();
-  const call: Call = { target: { resource: "self", action: action.name }, ctx, input: rawInput };
+  const call: Call = {
+    target: { resource: "self", action: action.name },
+    ctx,
+    input: action.logged ? action.logged(rawInput) : rawInput,
+  };
   await ctx.audit.room();
   try {
-    authorize(action, ctx.actor, call.target);
+    // A person may name another organization; then the roles there count, which only the input tells.
+    const elsewhere = action.organization !== undefined && ctx.actor.kind === "session";
+    if (!elsewhere) authorize(action, ctx.actor, call.target);
     const input = validate(action, rawInput);
     call.input = input;
     call.ctx = await inOrganizationOf(action, ctx, input);
+    if (elsewhere) authorize(action, call.ctx.actor, call.target);
     if (action.target) authorizeTarget(action.target(input), call);
     const output = action.output.parse(await action.run(call.ctx, input)) as z.output<O>;
     if (!(action.readOnly && ctx.request.viewing)) await record(call, began, { output });
@@ -137,7 +146,6 @@ async function inOrganizationOf<I extends z.ZodObject>(
       `Cannot run ${action.name}: there is no organization '${organizationId}'`,
     );
   }
-  authorize(action, actor, { resource: "self", action: action.name });
   return Object.freeze({ ...ctx, actor });
 }
 
@@ -162,7 +170,7 @@ async function record(
     method: "tools/call",
     input: call.input,
     output: result.output,
-    outcome: outcomeOf(error),
+    outcome: outcomeOf(error, result.output),
     errorMessage: error === undefined ? null : error instanceof AppError ? error.message : "Internal error",
     durationMs: performance.now() - began,
     userId: ctx.actor.userId,
@@ -173,7 +181,12 @@ async function record(
   });
 }
 
-function outcomeOf(error: unknown): "ok" | "denied" | "failed" {
-  if (error === undefined) return "ok";
+function outcomeOf(error: unknown, output: unknown): "ok" | "denied" | "failed" {
+  if (error === undefined) return isToolError(output) ? "failed" : "ok";
   return error instanceof AppError && error.code === "forbidden" ? "denied" : "failed";
+}
+
+/** True for the answer of a tool that says of itself that it failed. */
+function isToolError(output: unknown): boolean {
+  return typeof output === "object" && output !== null && "isError" in output && output.isError === true;
 }

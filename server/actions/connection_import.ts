@@ -45,6 +45,8 @@ export const importConnections = defineAction({
     `at most ${maxServers} at a time, and reports on each.`,
   input: z.object({ json: document.describe("The text of the mcp.json") }),
   output: z.object({ items: z.array(outcome), created: z.int() }),
+  // A file that was not accepted may hold secrets under any name.
+  logged: () => ({ json: "***" }),
   run: async (ctx, { json }) => {
     const items = await Promise.all(json.map((entry) => importOne(ctx, entry)));
     return { items, created: items.filter((item) => item.outcome === "created").length };

@@ -153,7 +153,7 @@ onServices(
         ["echo", "denied"],
         ["no_such_tool", "failed"],
         ["whoami", "ok"],
-        ["test_error_handling", "ok"],
+        ["test_error_handling", "failed"],
         ["echo", "ok"],
       ],
     );

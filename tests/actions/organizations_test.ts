@@ -225,9 +225,10 @@ onServices("a member of two organizations is seen with the roles of each", async
   const red = await addOrganization(services.db, "Red");
   await addMember(services.db, red.id, { userId: both.userId, roles: ["owner"] });
   const input = { id: red.id, name: "Redder" };
-  const inBlue = await refusal(run(services, both, { action: updateOrganization, input }));
-  assert.equal(inBlue.code, "forbidden", "in Blue they are a user");
+  const { organization } = await run(services, both, { action: updateOrganization, input });
+  assert.equal(organization.name, "Redder", "in Red they are an owner, whichever organization is active");
   const there = await signedIn(services, both.userId, red.id);
-  const { organization } = await run(services, there, { action: updateOrganization, input });
-  assert.equal(organization.name, "Redder");
+  const inBlue = { id: blue.organization.id, name: "Bluer" };
+  const refused = await refusal(run(services, there, { action: updateOrganization, input: inBlue }));
+  assert.equal(refused.code, "forbidden", "in Blue they are a user");
 });

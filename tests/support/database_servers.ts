@@ -4,6 +4,8 @@
 // it. A keeper (a detached shell) does: it runs the server until the test process is gone, however that
 // ended, and then removes the server's folder.
 
+import mariadb from "mysql2/promise";
+import connectPostgres from "postgres";
 import { exists, findOnPath, freePort } from "./processes.ts";
 
 const pollMilliseconds = 25;
@@ -141,12 +143,32 @@ async function startServer(kind: ServerKind, folder: string): Promise<string> {
     command: demote(account, installation.serve(folder, port)),
   });
   try {
-    await until(`a listener on port ${port}`, async () => (await Deno.connect({ port })).close());
+    await until(`answers on port ${port}`, () => ask[kind](installation.url(port)));
   } catch (cause) {
     throw new Error(await Deno.readTextFile(`${folder}/log`), { cause });
   }
   return installation.url(port);
 }
+
+/** One query on a connection of its own: a server listens a while before it answers. */
+const ask: Record<ServerKind, (url: string) => Promise<void>> = {
+  async postgres(url) {
+    const client = connectPostgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} });
+    try {
+      await client.unsafe("select 1");
+    } finally {
+      await client.end({ timeout: 1 });
+    }
+  },
+  async mysql(url) {
+    const client = await mariadb.createConnection({ uri: url });
+    try {
+      await client.query("select 1");
+    } finally {
+      await client.end();
+    }
+  },
+};
 
 const keeper = `
 watched=$1 signal=$2 folder=$3; shift 3
