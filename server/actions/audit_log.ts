@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isManager } from "../access/policy.ts";
 import { AppError } from "../errors.ts";
 import * as auditLog from "../storage/audit_log.ts";
 import * as auditStats from "../storage/audit_stats.ts";
@@ -59,7 +60,7 @@ export const listLogs = defineAction({
     ),
     properties: z.record(word, word).optional().describe("Only calls with all of these labels"),
     limit: z.int().min(1).max(1000).default(100).describe("At most so many rows"),
-    offset: z.int().min(0).default(0).describe("Leaves out so many of the newest rows"),
+    offset: z.int().min(0).max(1_000_000_000).default(0).describe("Leaves out so many of the newest rows"),
   }),
   output: z.object({
     logs: z.array(log),
@@ -227,8 +228,7 @@ function filled<T extends { start: number }>(
 
 /** Owners and admins see all rows of the organization, others those of their own calls: the user they are cut to. */
 function scopeOf(ctx: Context): string | undefined {
-  const sees = ctx.actor.roles.some((role) => role === "owner" || role === "admin");
-  return sees ? undefined : ctx.actor.userId;
+  return isManager(ctx.actor) ? undefined : ctx.actor.userId;
 }
 
 function period(startDate: string | undefined, endDate: string | undefined) {
