@@ -13,6 +13,7 @@ const entrySchema = z.looseObject({
   httpUrl: z.string().optional(), // Gemini CLI
   type: z.string().optional(),
   command: z.string().optional(),
+  args: z.array(z.string()).optional(),
   headers: z.record(z.string(), z.string()).optional(),
 });
 
@@ -33,7 +34,9 @@ const document = z.string().min(1).max(200_000).transform((text, context): Entry
 
 const outcome = z.object({
   name: z.string(),
-  outcome: z.enum(["created", "unsupported", "failed"]),
+  address: z.string().describe("Its URL, or its command"),
+  secrets: z.array(z.string()).describe("Names of the headers that go to the vault"),
+  outcome: z.enum(["ready", "created", "unsupported", "failed"]),
   message: z.string().nullable(),
   item: connectionDetail.nullable(),
 });
@@ -43,12 +46,17 @@ export const importConnections = defineAction({
   title: "Import connections",
   description: "Makes a connection of each server in an mcp.json, as Claude, Cursor and VS Code write it, " +
     `at most ${maxServers} at a time, and reports on each.`,
-  input: z.object({ json: document.describe("The text of the mcp.json") }),
+  input: z.object({
+    json: document.describe("The text of the mcp.json"),
+    names: z.array(z.string()).max(maxServers).optional().describe("Only the servers of these names"),
+    preview: z.boolean().default(false).describe("true: only says what would be made"),
+  }),
   output: z.object({ items: z.array(outcome), created: z.int() }),
   // A file that was not accepted may hold secrets under any name.
   logged: () => ({ json: "***" }),
-  run: async (ctx, { json }) => {
-    const items = await Promise.all(json.map((entry) => importOne(ctx, entry)));
+  run: async (ctx, { json, names, preview }) => {
+    const wanted = json.filter(({ name }) => names?.includes(name) ?? true);
+    const items = await Promise.all(wanted.map((entry) => importOne(ctx, entry, preview)));
     return { items, created: items.filter((item) => item.outcome === "created").length };
   },
 });
@@ -88,21 +96,27 @@ function nameOf(entry: Record<string, unknown>): string {
   return typeof url === "string" && URL.canParse(url) ? new URL(url).hostname : "server";
 }
 
-async function importOne(ctx: Context, entry: Entry): Promise<z.input<typeof outcome>> {
-  const { name } = entry;
+async function importOne(ctx: Context, entry: Entry, preview: boolean): Promise<z.input<typeof outcome>> {
+  const known = {
+    name: entry.name,
+    address: urlOf(entry) ?? [entry.command ?? "", ...entry.args ?? []].join(" "),
+    secrets: Object.keys(entry.headers ?? {}),
+  };
   const reason = whyUnsupported(entry);
-  if (reason !== null) return { name, outcome: "unsupported", message: reason, item: null };
+  if (reason !== null) return { ...known, outcome: "unsupported", message: reason, item: null };
   const parsed = connectionInput.safeParse(fieldsOf(entry));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    return { name, outcome: "failed", message: `${issue?.path.join(".")}: ${issue?.message}`, item: null };
+    const message = `${issue?.path.join(".")}: ${issue?.message}`;
+    return { ...known, outcome: "failed", message, item: null };
   }
+  if (preview) return { ...known, outcome: "ready", message: null, item: null };
   try {
     const item = await create(ctx, parsed.data);
-    return { name, outcome: "created", message: item.status_reason, item };
+    return { ...known, outcome: "created", message: item.status_reason, item };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { name, outcome: "failed", message: error.message, item: null };
+    return { ...known, outcome: "failed", message: error.message, item: null };
   }
 }
 

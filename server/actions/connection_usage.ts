@@ -30,7 +30,7 @@ export const listConnectionUsage = defineAction({
     search: z.string().max(200).regex(/^\P{Cc}*$/u).optional().describe(
       "Part of the title, URL or description",
     ),
-    id: z.string().max(100).optional().describe("Only this connection"),
+    ids: z.array(z.string().max(100)).max(100).optional().describe("Only these connections"),
     status: z.enum(["active", "inactive", "error"]).optional(),
     orderBy: z.enum(["used", "title", "created"]).default("used").describe(
       "used: most calls first; created: newest first",
@@ -39,11 +39,11 @@ export const listConnectionUsage = defineAction({
     offset: z.int().min(0).max(1_000_000_000).default(0),
   }),
   output: listOutput(usedConnection),
-  run: async (ctx, { search, id, status, orderBy, limit, offset }) => {
+  run: async (ctx, { search, ids, status, orderBy, limit, offset }) => {
     const { actor } = ctx;
     await ctx.audit.flush();
     const { items, totalCount } = await connectionUsage.list(ctx.db, organizationOf(ctx), {
-      where: whereOf({ search, id, status }),
+      where: whereOf({ search, ids, status }),
       order: orderBy,
       days,
       onlyOfUser: isManager(actor) ? undefined : actor.userId,
@@ -55,11 +55,15 @@ export const listConnectionUsage = defineAction({
   },
 });
 
-function whereOf(
-  { search, id, status }: { search: string | undefined; id: string | undefined; status: string | undefined },
-): Condition {
+interface Narrowed {
+  search: string | undefined;
+  ids: string[] | undefined;
+  status: string | undefined;
+}
+
+function whereOf({ search, ids, status }: Narrowed): Condition {
   const conditions: Condition[] = [];
-  if (id !== undefined) conditions.push({ field: ["id"], operator: "eq", value: id });
+  if (ids !== undefined) conditions.push({ field: ["id"], operator: "in", value: ids });
   if (status !== undefined) conditions.push({ field: ["status"], operator: "eq", value: status });
   if (search) {
     const fields = ["title", "connection_url", "description"];

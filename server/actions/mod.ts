@@ -22,7 +22,8 @@ import {
   updateOrganization,
   updateOrganizationSettings,
 } from "./organizations.ts";
-import { getUser } from "./users.ts";
+import { addMemberByEmail } from "./member_by_email.ts";
+import { getUser, updateUser } from "./users.ts";
 
 /** Everything that the product does, in the order in which it is listed. */
 export const actions: readonly Action[] = [
@@ -35,10 +36,12 @@ export const actions: readonly Action[] = [
   getOrganizationSettings,
   updateOrganizationSettings,
   addMember,
+  addMemberByEmail,
   removeMember,
   listMembers,
   updateMemberRole,
   getUser,
+  updateUser,
   createConnection,
   listConnections,
   getConnection,

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { AppError } from "../errors.ts";
 import * as users from "../storage/users.ts";
 import { defineAction } from "./action.ts";
-import { idField, isoOf } from "./fields.ts";
+import { idField, isoOf, line } from "./fields.ts";
 
 /** A person as those see them who share an organization with them. */
 export const userEntity = z.object({
@@ -29,5 +30,21 @@ export const getUser = defineAction({
     const visible = id === actor.userId || await users.shareOrganization(db, [actor.userId, id], within);
     const user = visible ? await users.find(db, id) : null;
     return { user: user && { ...user, createdAt: isoOf(user.createdAt), updatedAt: isoOf(user.updatedAt) } };
+  },
+});
+
+export const updateUser = defineAction({
+  name: "USER_UPDATE",
+  title: "Update user",
+  description: "Changes your own name.",
+  idempotent: true,
+  withoutOrganization: true,
+  input: z.object({ name: line(200).min(1, "it is required") }),
+  output: z.object({ user: userEntity }),
+  run: async ({ db, actor }, { name }) => {
+    await users.updateName(db, actor.userId, { name, now: Date.now() });
+    const user = await users.find(db, actor.userId);
+    if (!user) throw new AppError("not_found", "Cannot change your name: your account is gone");
+    return { user: { ...user, createdAt: isoOf(user.createdAt), updatedAt: isoOf(user.updatedAt) } };
   },
 });

@@ -40,6 +40,15 @@ export async function findForSignIn(
   return row?.email === email ? { user: toUser(row), passwordHash: row.password_hash } : null;
 }
 
+/** Changes a person's name. */
+export async function updateName(
+  db: Db,
+  id: string,
+  { name, now }: { name: string; now: number },
+): Promise<void> {
+  await db.updateTable("users").set({ name, updated_at: now }).where("id", "=", id).execute();
+}
+
 /** True where both people belong to one organization, or to the one that is named. */
 export async function shareOrganization(
   db: Db,
