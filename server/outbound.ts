@@ -4,6 +4,7 @@ import { OutboundError } from "./outbound/errors.ts";
 import { follow, type OutboundInit } from "./outbound/follow.ts";
 import { OutboundPolicy, type PolicyOptions } from "./outbound/policy.ts";
 import { Pool } from "./outbound/pool.ts";
+import { Lingering } from "./outbound/tls.ts";
 import { compose, type OutboundRequest, type OutboundTarget, parseTarget } from "./outbound/request.ts";
 
 export type { OutboundExchange } from "./outbound/connection.ts";
@@ -35,6 +36,7 @@ export class Outbound {
       policy: new OutboundPolicy(options),
       resolve: options.resolve ?? systemResolve,
       caCerts: options.caCerts ?? [],
+      lingering: new Lingering(),
     }, { maxSockets: options.maxSockets ?? 1024, maxIdle: options.maxIdle ?? 64 });
   }
 

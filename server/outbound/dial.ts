@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { OutboundError, type OutboundStage } from "./errors.ts";
 import type { OutboundPolicy } from "./policy.ts";
-import { connectTcp, TlsSocket } from "./tls.ts";
+import { type Lingering, TlsSocket } from "./tls.ts";
 import type { Socket } from "./wire.ts";
 
 /** Where a connection goes: an origin, taken apart. */
@@ -21,6 +21,7 @@ export interface DialSettings {
   readonly resolve: (host: string) => Promise<string[]>;
   /** Certificates (PEM) trusted beside the runtime's own. */
   readonly caCerts: readonly string[];
+  readonly lingering: Lingering;
 }
 
 /** The addresses of a host name as the system knows them, the hosts file included. */
@@ -51,7 +52,7 @@ export async function dial(
     // Each address gets an equal share of the time that is left, so that a dead one does not use it up.
     const share = (ends - performance.now()) / (addresses.length - index);
     try {
-      return await attempt.connect(address, share, settings.caCerts);
+      return await attempt.connect(address, share, settings);
     } catch (error) {
       if (!(error instanceof OutboundError) || error.stage === "aborted") throw error;
       failure = error;
@@ -89,24 +90,29 @@ class Attempt {
     return new OutboundError(stage, `Cannot call "${this.#endpoint.origin}": ${reason}`, cause);
   }
 
-  async connect(address: string, timeoutMs: number, caCerts: readonly string[]): Promise<Socket> {
-    const { host, port, tls } = this.#endpoint;
-    const ends = performance.now() + timeoutMs;
-    if (!tls) {
-      const socket = await this.run(
-        "connect",
-        timeoutMs,
-        (signal) => Deno.connect({ hostname: address, port, signal }),
-      );
-      socket.setNoDelay(true);
-      return socket;
+  async connect(address: string, timeoutMs: number, settings: DialSettings): Promise<Socket> {
+    const { origin, host, port, tls } = this.#endpoint;
+    const { caCerts, lingering } = settings;
+    if (tls && lingering.isFull(origin)) {
+      throw this.error("tls", "too many TLS connections are given up and not ended by the server");
     }
-    const tcp = await this.run("connect", timeoutMs, (signal) => connectTcp(address, port, signal));
+    const ends = performance.now() + timeoutMs;
+    const tcp = await this.run(
+      "connect",
+      timeoutMs,
+      (signal) => Deno.connect({ hostname: address, port, signal }),
+    );
+    tcp.setNoDelay(true);
+    if (!tls) return tcp;
+    // Server name and certificate are those of the host that was asked for, not of the address.
+    const options = { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] };
+    const secure = await this.run("tls", ends - performance.now(), () => Deno.startTls(tcp, options));
+    const socket = new TlsSocket(secure, (ended) => void lingering.until(origin, ended));
     try {
-      // Server name and certificate are those of the host that was asked for, not of the address.
-      return await this.run("tls", ends - performance.now(), () => TlsSocket.begin(tcp, { host, caCerts }));
+      await this.run("tls", ends - performance.now(), () => secure.handshake());
+      return socket;
     } catch (error) {
-      tcp.destroy();
+      socket.close();
       throw error;
     }
   }

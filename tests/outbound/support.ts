@@ -28,6 +28,13 @@ export class Peer {
     return this.#received;
   }
 
+  /** Takes all that has come in. */
+  take(): Uint8Array<ArrayBuffer> {
+    const taken = this.#received;
+    this.#received = new Uint8Array(0);
+    return taken;
+  }
+
   /** The next request, head and body (by Content-Length); null when the client has closed. */
   async request(): Promise<string | null> {
     for (;;) {
