@@ -1,6 +1,7 @@
+import { within } from "./audit/deadline.ts";
 import { type AuditEntry, lineOf, type Row, rowOf } from "./audit/entry.ts";
 import { Journal } from "./audit/journal.ts";
-import { Mover } from "./audit/mover.ts";
+import { insertTimeoutMs, Mover } from "./audit/mover.ts";
 import { Retention } from "./audit/retention.ts";
 import { AppError } from "./errors.ts";
 import { describeError, type Log } from "./log.ts";
@@ -90,7 +91,11 @@ export class Audit {
   /** Moves what it can within seconds and stops; what is left waits on disk for the next start. */
   async close(): Promise<void> {
     await this.#flushPatiently("stopping");
-    await withinPatience(Promise.all([this.#mover.close(), this.#retention.close()]));
+    try {
+      await within(patienceMs, Promise.all([this.#mover.close(), this.#retention.close()]));
+    } catch (error) {
+      this.#log.warn("the audit log is closed while the database is busy", { error: describeError(error) });
+    }
     this.#journal.close();
   }
 
@@ -102,7 +107,7 @@ export class Audit {
     }
     this.#journalFails = true;
     this.#mover.wake();
-    const insert = auditLog.insertMany(this.#db, [row]).catch((cause) => {
+    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, [row])).catch((cause) => {
       throw new AppError("unavailable", "Cannot record the call in the audit log", { cause });
     });
     this.#direct.add(insert);
@@ -124,20 +129,9 @@ export class Audit {
 
   async #flushPatiently(state: string): Promise<void> {
     try {
-      await withinPatience(this.flush());
+      await within(patienceMs, this.flush());
     } catch (error) {
       this.#log.warn("rows of the audit log stay in the journal", { state, error: describeError(error) });
     }
-  }
-}
-
-/** Waits for the work, but not longer than `patienceMs`; it goes on then. */
-async function withinPatience(work: Promise<unknown>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, patienceMs);
-  try {
-    await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -100,9 +100,11 @@ const columns = [
 /** The row of a journal line, which another version of this program may have written; null where it is none. */
 export function rowOfLine(line: string): Row | null {
   try {
-    const parsed = JSON.parse(line);
-    if (typeof parsed?.id !== "string") return null;
-    return Object.fromEntries(columns.map((name) => [name, parsed[name] ?? null])) as Row;
+    const row = JSON.parse(line);
+    if (typeof row?.id !== "string") return null;
+    for (const name of columns) row[name] ??= null;
+    if (Object.keys(row).length === columns.length) return row;
+    return Object.fromEntries(columns.map((name) => [name, row[name]])) as Row;
   } catch {
     return null; // the caller keeps the line aside and says so
   }

@@ -3,6 +3,7 @@ import { AppError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import * as auditLog from "../storage/audit_log.ts";
 import type { Db } from "../storage/dialect.ts";
+import { within } from "./deadline.ts";
 import { type Row, rowOfLine } from "./entry.ts";
 import type { Journal } from "./journal.ts";
 
@@ -15,8 +16,8 @@ const lowDuty = 0.15;
 /** Calls are coming in where one came within this time. */
 const busyMs = 100;
 const backOffMs = { first: 100, last: 5_000 };
-/** A batch that takes longer has failed: a connection may have died without a word. */
-const insertTimeoutMs = 30_000;
+/** An insert that takes longer has failed: a connection may have died without a word. */
+export const insertTimeoutMs = 30_000;
 
 interface Waiter {
   reached: () => boolean;
@@ -210,16 +211,5 @@ export class Mover {
     await promise;
     clearTimeout(timer);
     this.#endRest = null;
-  }
-}
-
-/** Waits for the work; rejects when it takes longer. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`The database took longer than ${ms} ms`)), ms);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
