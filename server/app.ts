@@ -8,16 +8,28 @@ import { authApi } from "./login/auth_api.ts";
 import { isSameOrigin, originFacts, sessionOf } from "./login/session.ts";
 import { setupPage } from "./login/setup_page.tsx";
 import { signInPage } from "./login/sign_in_page.tsx";
-import { member, ownForms, visits } from "./login/visits.ts";
+import { member, ownForms, signedIn, visits } from "./login/visits.ts";
 import { bearerActor, Guard } from "./mcp/guard.ts";
 import { makeManagement } from "./mcp/management_entry.ts";
 import { makeProxy } from "./mcp/proxy.ts";
 import { SessionIds } from "./mcp/session_id.ts";
+import { showActivity } from "./pages/activity.tsx";
+import * as newApiKey from "./pages/api_key_new.tsx";
+import * as apiKeys from "./pages/api_keys.tsx";
+import { checkConnection } from "./pages/connection_check.tsx";
+import * as connectClient from "./pages/connection_connect.tsx";
+import * as connectionLists from "./pages/connection_lists.tsx";
 import * as newConnection from "./pages/connection_new.tsx";
+import * as connectionSettings from "./pages/connection_settings.tsx";
 import * as connectionTools from "./pages/connection_tools.tsx";
 import * as connections from "./pages/connections.tsx";
 import { showError, showNotFound } from "./pages/error.tsx";
 import { pageHeaders } from "./pages/headers.ts";
+import { showHome } from "./pages/home.tsx";
+import { showLog } from "./pages/log.tsx";
+import * as members from "./pages/members.tsx";
+import * as organizations from "./pages/organizations.tsx";
+import * as settings from "./pages/settings.tsx";
 import type { Services } from "./services.ts";
 import { StaticFiles } from "./static.ts";
 import { factsOf, type VisitEnv } from "./visit.ts";
@@ -69,19 +81,18 @@ export function makeApp(
   });
 
   app.use(pageHeaders(services.config));
-  mountPages(app, services, setupToken);
+  mountLogin(app, services, setupToken);
+  mountPages(app, services);
 
   app.notFound(showNotFound);
   app.onError((error, c) => showError(c, error, services.log));
   return app;
 }
 
-/** The pages. `page` shows something to a member of an organization, `send` takes a form of theirs. */
-function mountPages(app: Hono<VisitEnv>, services: Services, setupToken: string | null): void {
+/** The pages for those who are not signed in, and the way out. */
+function mountLogin(app: Hono<VisitEnv>, services: Services, setupToken: string | null): void {
   const visit = visits(services);
   const form = ownForms(services);
-  const page = [visit, member] as const;
-  const send = [visit, member, form] as const;
   const options = { setupToken, facts: (c: Context) => factsOf(c, services.config) };
   const setup = setupPage(options);
   const signIn = signInPage(options);
@@ -91,12 +102,64 @@ function mountPages(app: Hono<VisitEnv>, services: Services, setupToken: string 
   app.get("/login", visit, signIn.showSignIn);
   app.post("/login", visit, form, signIn.signIn);
   app.post("/logout", visit, form, signIn.signOut);
+}
+
+/**
+ * The pages. `page` shows something to a member of an organization and `send` takes a form of theirs; `own` and
+ * `sendOwn` are for whoever is signed in.
+ */
+function mountPages(app: Hono<VisitEnv>, services: Services): void {
+  const visit = visits(services);
+  const form = ownForms(services);
+  const page = [visit, member] as const;
+  const send = [visit, member, form] as const;
+  const own = [visit, signedIn] as const;
+  const sendOwn = [visit, signedIn, form] as const;
+
+  app.get("/", ...page, showHome);
 
   app.get("/connections", ...page, connections.showConnections);
   app.post("/connections", ...send, newConnection.createConnection);
   app.get("/connections/new", ...page, newConnection.showNewConnection);
+  app.get("/connections/import", ...page, newConnection.showImport);
+  app.post("/connections/import", ...send, newConnection.importConnections);
   app.get("/connections/:id", ...page, connectionTools.showConnection);
   app.post("/connections/:id/run", ...send, connectionTools.runTool);
+  app.post("/connections/:id/test", ...send, checkConnection);
+  app.get("/connections/:id/resources", ...page, connectionLists.showResources);
+  app.get("/connections/:id/prompts", ...page, connectionLists.showPrompts);
+  app.get("/connections/:id/activity", ...page, connectionLists.showConnectionActivity);
+  app.get("/connections/:id/credentials", ...page, (c) => connectionSettings.showCredentials(c));
+  app.post("/connections/:id/credentials", ...send, connectionSettings.saveCredentials);
+  app.get("/connections/:id/settings", ...page, (c) => connectionSettings.showConnectionSettings(c));
+  app.post("/connections/:id/settings", ...send, connectionSettings.saveConnectionSettings);
+  app.get("/connections/:id/delete", ...page, (c) => connectionSettings.showDeleteConnection(c));
+  app.post("/connections/:id/delete", ...send, connectionSettings.removeConnection);
+  app.get("/connections/:id/connect", ...page, connectClient.showConnect);
+  app.post("/connections/:id/connect", ...send, connectClient.createConnectionKey);
+
+  app.get("/activity", ...page, showActivity);
+  app.get("/activity/:id", ...page, showLog);
+
+  app.get("/api-keys", ...page, apiKeys.showApiKeys);
+  app.post("/api-keys", ...send, newApiKey.createApiKey);
+  app.get("/api-keys/new", ...page, newApiKey.showNewApiKey);
+  app.get("/api-keys/:id/delete", ...page, apiKeys.showDeleteApiKey);
+  app.post("/api-keys/:id/delete", ...send, apiKeys.removeApiKey);
+
+  app.get("/members", ...page, (c) => members.showMembers(c));
+  app.post("/members", ...send, members.addMember);
+  app.post("/members/:id/role", ...send, members.changeRole);
+  app.get("/members/:id/remove", ...page, members.showRemoveMember);
+  app.post("/members/:id/remove", ...send, members.removeMember);
+
+  app.get("/settings", ...own, settings.showSettings);
+  app.post("/settings/organization", ...send, settings.saveOrganization);
+  app.post("/settings/account", ...sendOwn, settings.saveAccount);
+  app.post("/settings/theme", ...sendOwn, settings.saveTheme);
+  app.get("/organizations/new", ...own, (c) => organizations.showNewOrganization(c));
+  app.post("/organizations", ...sendOwn, organizations.createOrganization);
+  app.post("/organizations/active", ...sendOwn, organizations.chooseOrganization);
 }
 
 /** Finds out who asks the JSON API: the owner of a bearer token, or of a session whose own pages ask. */

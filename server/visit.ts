@@ -13,6 +13,8 @@ export interface Visit {
   readonly session: Session | null;
   /** What a form of this browser carries. */
   readonly csrf: string;
+  /** Lets the session act in another organization; false where the person does not belong to it. */
+  readonly choose: (organizationId: string) => Promise<boolean>;
 }
 
 export interface VisitEnv {

@@ -1,10 +1,11 @@
 import { parse } from "hono/utils/cookie";
 import { paths, withQuery } from "../../views/paths.ts";
-import { hashToken } from "../access/identify.ts";
+import { hashToken, type Session } from "../access/identify.ts";
 import { AppError } from "../errors.ts";
 import { readForm } from "../form.ts";
 import { newSecret } from "../ids.ts";
 import type { Services } from "../services.ts";
+import * as sessions from "../storage/sessions.ts";
 import { goTo, pathOf, setCookie, type VisitContext, type VisitMiddleware } from "../visit.ts";
 import { csrfPurpose, csrfToken, isCsrfToken, isSameOrigin, originFacts, sessionOf } from "./session.ts";
 import { isSetUp } from "./setup.ts";
@@ -18,10 +19,21 @@ export function visits(services: Services): VisitMiddleware {
     const session = await sessionOf(c, services);
     const guest = session ? null : guestOf(c) ?? newSecret("");
     const csrf = csrfToken(key, session?.tokenHash ?? hashToken(guest ?? ""));
-    c.set("visit", { services, session, csrf });
+    const choose = (organizationId: string) => chooseOrganization(services, session, organizationId);
+    c.set("visit", { services, session, csrf, choose });
     if (guest !== null && guest !== guestOf(c)) setCookie(c, { name: guestCookie, value: guest });
     await next();
   };
+}
+
+async function chooseOrganization(
+  { db, identities }: Services,
+  session: Session | null,
+  organizationId: string,
+): Promise<boolean> {
+  if (!session || !await identities.actorIn(session.actor, organizationId)) return false;
+  await sessions.setActive(db, session.tokenHash, organizationId);
+  return true;
 }
 
 function guestOf(c: VisitContext): string | null {

@@ -27,10 +27,10 @@ export async function findConnection(c: VisitContext) {
 /** Reads what the pages of the path's connection are made of. */
 export async function connectionFacts(c: VisitContext, test?: TestResult): Promise<ConnectionFacts> {
   const actor = actorOf(c);
-  const { tools: listed, ...connection } = await findConnection(c);
+  const connection = await findConnection(c);
   const { id } = connection;
-  const { items } = await perform(listConnectionUsage, contextOf(c), { id, limit: 1 });
-  const tools = listed?.filter(({ name }) => can(actor, id, name)).map(toolOf) ?? null;
+  const { items } = await perform(listConnectionUsage, contextOf(c), { ids: [id], limit: 1 });
+  const tools = connection.tools?.filter(({ name }) => can(actor, id, name)) ?? null;
   const resources = connection.resources === null && connection.resource_templates === null
     ? null
     : [...connection.resources ?? [], ...connection.resource_templates ?? []].map(resourceOf)
@@ -52,15 +52,6 @@ export async function connectionFacts(c: VisitContext, test?: TestResult): Promi
 }
 
 // What a server lists may be of any shape; what is not as expected is not shown.
-function toolOf({ annotations, ...tool }: { name: string; annotations?: unknown }): Tool {
-  const known = typeof annotations === "object" && annotations !== null ? annotations : {};
-  const flags = ["readOnlyHint", "destructiveHint"] as const;
-  const said = Object.entries(known).filter(([name, value]) =>
-    flags.some((flag) => flag === name) && typeof value === "boolean"
-  );
-  return { ...tool, annotations: Object.fromEntries(said) };
-}
-
 function resourceOf(entry: Record<string, unknown>): Resource {
   return {
     uri: text(entry.uri) ?? text(entry.uriTemplate) ?? "",

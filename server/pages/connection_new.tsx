@@ -1,8 +1,13 @@
-import { NewConnectionPage } from "../../views/connection_new.tsx";
+import {
+  ImportConnectionsPage,
+  type ImportedServer,
+  NewConnectionPage,
+} from "../../views/connection_new.tsx";
 import { plural } from "../../views/format.ts";
 import { paths } from "../../views/paths.ts";
 import type { Flash, FormState } from "../../views/types.ts";
 import { perform } from "../actions/action.ts";
+import { importConnections as importAll } from "../actions/connection_import.ts";
 import { createConnection as create } from "../actions/connections.ts";
 import { goTo, type VisitContext } from "../visit.ts";
 import { headersIn } from "./header_lines.ts";
@@ -61,4 +66,49 @@ function hostOf(url: string): string {
 
 async function show(c: VisitContext, form?: FormState, status: 200 | 409 | 422 | 429 = 200) {
   return await c.html(<NewConnectionPage shell={await shellOf(c)} {...(form && { form })} />, status);
+}
+
+/** The form for an mcp.json. */
+export async function showImport(c: VisitContext): Promise<Response> {
+  return await c.html(<ImportConnectionsPage shell={await shellOf(c)} />);
+}
+
+/** Shows what an mcp.json holds, or makes connections of the servers that are chosen in it. */
+export async function importConnections(c: VisitContext): Promise<Response> {
+  const form = c.get("form");
+  const json = form.text("json");
+  const creates = form.text("action") === "create";
+  return await attempt({ values: { json } }, {
+    run: async () => {
+      const input = creates ? { json, names: form.all("server") } : { json, preview: true };
+      const { items } = await perform(importAll, contextOf(c), input);
+      const servers = items.map(serverOf);
+      const entered = creates && items.length > 0 ? {} : { json };
+      return await c.html(<ImportConnectionsPage shell={await shellOf(c)} servers={servers} {...entered} />);
+    },
+    again: async (state, status) =>
+      await c.html(<ImportConnectionsPage shell={await shellOf(c)} json={json} form={state} />, status),
+  });
+}
+
+const states = { ready: "ready", created: "created", unsupported: "refused", failed: "failed" } as const;
+
+function serverOf(
+  { name, address, secrets, outcome, message, item }: {
+    name: string;
+    address: string;
+    secrets: string[];
+    outcome: keyof typeof states;
+    message: string | null;
+    item: { id: string } | null;
+  },
+): ImportedServer {
+  return {
+    name,
+    address,
+    secrets,
+    state: states[outcome],
+    message: message ?? undefined,
+    connectionId: item?.id,
+  };
 }

@@ -1,0 +1,54 @@
+import { type AttentionItem, HomePage } from "../../views/home.tsx";
+import { paths } from "../../views/paths.ts";
+import { perform } from "../actions/action.ts";
+import { listApiKeys } from "../actions/api_keys.ts";
+import { listConnectionUsage } from "../actions/connection_usage.ts";
+import { isManager } from "../access/policy.ts";
+import type { VisitContext } from "../visit.ts";
+import { dayMs, figuresOf } from "./figures.ts";
+import { actorOf, contextOf, shellOf } from "./page.ts";
+
+const soonMs = 7 * dayMs;
+const maxItems = 5; // of each kind
+
+/** The start page: the way to the first call, the figures of the day, what needs attention. */
+export async function showHome(c: VisitContext): Promise<Response> {
+  const now = Date.now();
+  const shell = await shellOf(c);
+  const { stats } = await figuresOf(c, { span: { from: now - dayMs, to: now } });
+  const { items: keys } = await perform(listApiKeys, contextOf(c), {});
+  const steps = {
+    connection: (shell.counts?.connections ?? 0) > 0,
+    key: keys.length > 0,
+    client: keys.some(({ lastUsedAt }) => lastUsedAt !== null),
+  };
+  const attention = [...await unreachable(c), ...expiring(keys, now)];
+  return await c.html(<HomePage shell={shell} steps={steps} stats={stats} attention={attention} />);
+}
+
+async function unreachable(c: VisitContext): Promise<AttentionItem[]> {
+  const failing = { status: "error" as const, limit: maxItems };
+  const { items } = await perform(listConnectionUsage, contextOf(c), failing);
+  const manages = isManager(actorOf(c));
+  return items.map(({ id, title, status_reason }) => ({
+    tone: "bad",
+    text: status_reason ?? `${title} does not answer`,
+    href: manages ? paths.connectionTab(id, "credentials") : paths.connection(id),
+    action: manages ? "Check its credentials" : "Show it",
+  }));
+}
+
+function expiring(keys: { name: string; expiresAt: string | null }[], now: number): AttentionItem[] {
+  const ending = keys.filter(({ expiresAt }) => {
+    const left = expiresAt === null ? Infinity : Date.parse(expiresAt) - now;
+    return left < soonMs && left > -soonMs;
+  });
+  return ending.slice(0, maxItems).map(({ name, expiresAt }) => ({
+    tone: "warn",
+    text: Date.parse(expiresAt ?? "") > now
+      ? `The API key “${name}” expires on ${expiresAt?.slice(0, 10)}`
+      : `The API key “${name}” expired on ${expiresAt?.slice(0, 10)}`,
+    href: paths.apiKeys,
+    action: "Show the keys",
+  }));
+}
