@@ -1,4 +1,4 @@
-/** Counts what is running, so that a stop can let calls finish and close the streams that never end by themselves. */
+/** Counts what is running, so that a stop can let calls finish and close what does not end by itself. */
 export class Lifecycle {
   draining = false;
   #running = 0;
@@ -15,11 +15,12 @@ export class Lifecycle {
 
   /** Registers the end of a stream that lives until the client leaves; returns how to take it back. */
   endless(close: () => void): () => void {
+    if (this.draining) close(); // it came while the others were being closed
     this.#endless.add(close);
     return () => this.#endless.delete(close);
   }
 
-  /** Refuses new work, closes endless streams and waits for running calls, at most `limitMs` milliseconds. */
+  /** Closes endless streams and waits for running calls, at most `limitMs` milliseconds; true where all ended. */
   async drain(limitMs: number): Promise<boolean> {
     this.draining = true;
     for (const close of this.#endless) close();

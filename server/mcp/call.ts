@@ -1,11 +1,13 @@
 import type { Actor } from "../access/actor.ts";
 import type { AuditEntry } from "../audit.ts";
 import type { Lifecycle } from "../lifecycle.ts";
+import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import type { Settled, Watch } from "../upstream/answer.ts";
 import type { RelayTarget } from "../upstream/upstream.ts";
+import type { Departures } from "./departures.ts";
 import type { Guard } from "./guard.ts";
-import { isObject, type Message, rpcCodes } from "./message.ts";
+import { isObject, type Message, type MessageId, rpcCodes } from "./message.ts";
 import { isCall, listFilter, neededActions } from "./needs.ts";
 import type { SessionIds, SessionOwner } from "./session_id.ts";
 import type { TaskRule } from "./tasks.ts";
@@ -20,6 +22,7 @@ export interface ProxyParts {
 
 /** One request on its way through. */
 export interface Passage extends ProxyParts {
+  departures: Departures;
   request: Request;
   actor: Actor;
   target: RelayTarget;
@@ -43,17 +46,18 @@ export function sessionOwner({ actor, target }: Passage): SessionOwner {
 
 /** Watches the answer to a call: filters lists, remembers tasks, and writes the row before the answer is whole. */
 export function watchCall(call: Call, tasks: TaskRule): Watch {
-  const { message } = call;
+  const { message, modern } = call;
   const filter = listFilter(call.actor, call.target.id, message);
+  const endless = message.method === "subscriptions/listen";
   let settled = false;
   return {
     id: message.kind === "request" ? message.id : null,
     mustRewrite: filter !== null || message.method === "tasks/list",
-    cancelOnLeave: call.modern,
-    rewrite: (answer) => {
-      if (!filter) return tasks.rewrite(answer);
-      if (isObject(answer.result)) filter(answer.result);
-      return true;
+    cancelOnLeave: modern,
+    endless,
+    rewrite: (response) => {
+      const filtered = filter !== null && isObject(response.result) && filter(response.result);
+      return tasks.rewrite(response) || filtered;
     },
     settle: (facts) => {
       if (settled) return undefined;
@@ -68,13 +72,22 @@ export function watchCall(call: Call, tasks: TaskRule): Watch {
         id: message.id,
         error: { code: rpcCodes.internal, message: failure },
       }),
+    endText: endless && modern ? endOfSubscription(message.id) : null,
   };
 }
 
+/** What a server sends last when it ends a subscription by itself (M12). */
+function endOfSubscription(id: MessageId): string {
+  const result = { resultType: "complete", _meta: { "io.modelcontextprotocol/subscriptionId": id } };
+  return JSON.stringify({ jsonrpc: "2.0", id, result });
+}
+
 function record(call: Call, facts: Settled): Promise<void> | undefined {
+  const { message } = call;
   const verdict = verdictOf(facts);
-  if (verdict.outcome === "ok" && !isCall(call.message)) return undefined;
-  if (call.message.kind !== "request") return undefined;
+  const named = isCall(message);
+  // Of what is no call only failures are worth a row, and what nobody waits for fails unseen.
+  if (!named && (verdict.outcome === "ok" || message.kind !== "request")) return undefined;
   return recordCall(call, { ...verdict, responseBytes: facts.bytes });
 }
 
@@ -116,7 +129,8 @@ export function recordCall(
   verdict: Verdict & { responseBytes: number },
 ): Promise<void> | undefined {
   const { actor, target, message } = call;
-  return call.services.audit.record({
+  const { audit, log } = call.services;
+  const recording = audit.record({
     ...verdict,
     organizationId: target.organizationId,
     connectionId: target.id,
@@ -132,5 +146,10 @@ export function recordCall(
     userAgent: call.request.headers.get("user-agent"),
     upstreamStatus: call.upstreamStatus,
     requestBytes: call.requestBytes,
+  });
+  return recording?.catch((error: unknown) => {
+    // A client that has left is not told, so the log is.
+    log.error("a call was not recorded", { requestId: call.requestId, error: describeError(error) });
+    throw error;
   });
 }

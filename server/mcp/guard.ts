@@ -31,11 +31,15 @@ export class Guard {
     }
     if (this.#checkHost) {
       const host = headers.get("host");
-      if (host !== null && host !== this.#ownHost && !isLoopbackHost(host.replace(/:\d+$/, ""))) {
+      if (host !== null && !this.#isOwnHost(host.toLowerCase())) {
         return refuse(403, "forbidden", "Cannot accept requests for this host name");
       }
     }
     return null;
+  }
+
+  #isOwnHost(host: string): boolean {
+    return host === this.#ownHost || isLoopbackHost(host.replace(/:\d+$/, ""));
   }
 
   #isAllowedOrigin(origin: string): boolean {
@@ -76,13 +80,15 @@ export class Guard {
 /** The actor of a bearer token; null without a valid one. Tokens in the URL and cookies count for nothing (RS13). */
 export function bearerActor(headers: Headers, identities: Identities): Actor | null | Promise<Actor | null> {
   const header = headers.get("authorization");
-  if (header === null || !/^bearer /i.test(header)) return null;
+  if (header === null || !bearer.test(header)) return null;
   return identities.byBearer(header.slice(7).trim());
 }
 
+const bearer = /^bearer /i;
+
 /** The answer to a request without a valid token; an error code only where a token came (RFC 6750 section 3, RS06). */
 export function unauthorized(headers: Headers): Response {
-  const challenge = headers.has("authorization")
+  const challenge = bearer.test(headers.get("authorization") ?? "")
     ? 'Bearer realm="mesh", error="invalid_token", error_description="The token is unknown, expired or revoked"'
     : 'Bearer realm="mesh"';
   const response = refuse(

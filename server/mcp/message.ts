@@ -1,7 +1,8 @@
 import { AppError } from "../errors.ts";
+import { isRawNumber, parseExactly, type RawNumber } from "../upstream/json.ts";
 
 /** A JSON-RPC id as it came; null where a message has none or none that can be answered. */
-export type MessageId = string | number | null;
+export type MessageId = string | number | RawNumber | null;
 
 /** One checked JSON-RPC message. Unknown members stay in `body`, which is what is forwarded. */
 export interface Message {
@@ -41,15 +42,24 @@ export class MessageError extends Error {
 /** The longest body that a client may send, in bytes. */
 export const maxBodyBytes = 10 * 1024 * 1024;
 
-/** The text of a body within the limit. Throws AppError `too_large`. */
+/** The text of a body within the limit. Throws AppError: `too_large`, or `malformed` where the client left. */
 export async function readBody(request: Request, limit = maxBodyBytes): Promise<string> {
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > limit) throw tooLarge(limit);
-  if (declared !== null || request.body === null) return await request.text();
+  try {
+    if (declared !== null || request.body === null) return await request.text();
+    return await readWithin(request.body, limit);
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    throw new AppError("malformed", "Cannot read the request: its body broke off", { cause });
+  }
+}
+
+async function readWithin(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   let size = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of body) {
     size += chunk.length;
     if (size > limit) throw tooLarge(limit); // leaving the loop cancels the body
     text += decoder.decode(chunk, { stream: true });
@@ -68,7 +78,7 @@ export function isJson(contentType: string | null): boolean {
 
 /** Reads one message. Throws MessageError: not JSON (G10), a batch (G09), not JSON-RPC 2.0. */
 export function parseMessage(text: string): Message {
-  const body = parseExactly(text);
+  const body = parse(text);
   if (Array.isArray(body)) {
     throw new MessageError("Cannot accept a batch: send one message a request", {
       status: 400,
@@ -77,7 +87,7 @@ export function parseMessage(text: string): Message {
   }
   if (!isObject(body) || body.jsonrpc !== "2.0") throw invalid("it is not a JSON-RPC 2.0 message", null);
   const { method, params, id } = body;
-  const answerable = typeof id === "string" || typeof id === "number" ? id : null;
+  const answerable = typeof id === "string" || typeof id === "number" || isRawNumber(id) ? id : null;
   if (method === undefined) {
     if (answerable === null || !("result" in body || "error" in body)) {
       throw invalid("it has neither a method nor a result", answerable);
@@ -104,23 +114,21 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-interface RawJson {
-  rawJSON(text: string): unknown;
-}
-
-/** Parses JSON; numbers that a double cannot hold keep their digits, as what is forwarded must say the same (G01). */
-function parseExactly(text: string): unknown {
+function parse(text: string): unknown {
   try {
-    if (!/\d{16}|\d[eE]/.test(text)) return JSON.parse(text);
-    const { rawJSON } = JSON as typeof JSON & RawJson;
-    return JSON.parse(text, (_key: string, value: unknown, context?: { source?: string }) => {
-      const source = context?.source;
-      return typeof value === "number" && source !== undefined && String(value) !== source
-        ? rawJSON(source)
-        : value;
-    });
+    return parseExactly(text);
   } catch {
     throw new MessageError("Cannot read the message: it is not JSON", { status: 400, code: rpcCodes.parse });
+  }
+}
+
+/** The checked message as it is sent on. Throws MessageError where it is nested too deeply to be written. */
+export function textOf(message: Message): string {
+  try {
+    return JSON.stringify(message.body);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw invalid("it is nested too deeply", message.id);
   }
 }
 

@@ -43,7 +43,7 @@ export function checkModernHeaders(message: Message, headers: Headers): void {
     const method = headers.get("mcp-method");
     if (method !== null) expectHeader(message, "Mcp-Method", method, message.method);
   }
-  const member = namedBy[message.method];
+  const member = Object.hasOwn(namedBy, message.method) ? namedBy[message.method] : undefined;
   const name = member === undefined ? undefined : message.params[member];
   if (typeof name === "string") expectHeader(message, "Mcp-Name", headers.get("mcp-name"), name);
 }

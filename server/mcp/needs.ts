@@ -2,17 +2,36 @@ import type { Actor } from "../access/actor.ts";
 import { can, canReach } from "../access/policy.ts";
 import { isObject, type Message } from "./message.ts";
 
-/** The members of `*\/list` results that a policy filters, and the action that an item needs. */
-const lists: Readonly<Record<string, { member: string; action: (item: Record<string, unknown>) => string }>> =
-  {
-    "tools/list": { member: "tools", action: (item) => String(item.name) },
-    "prompts/list": { member: "prompts", action: (item) => `prompt:${item.name}` },
-    "resources/list": { member: "resources", action: (item) => `resource:${item.uri}` },
-    "resources/templates/list": {
-      member: "resourceTemplates",
-      action: (item) => `resource:${item.uriTemplate}`,
-    },
-  };
+/** A member of `*\/list` results that a policy filters, and the action that an item needs. */
+interface List {
+  member: string;
+  action: (item: Record<string, unknown>) => string;
+}
+
+const lists: Readonly<Record<string, List>> = {
+  "tools/list": { member: "tools", action: (item) => toolAction(String(item.name)) },
+  "prompts/list": { member: "prompts", action: (item) => `prompt:${item.name}` },
+  "resources/list": { member: "resources", action: (item) => `resource:${item.uri}` },
+  "resources/templates/list": {
+    member: "resourceTemplates",
+    action: (item) => `resource:${item.uriTemplate}`,
+  },
+};
+
+/** The member of `params` that says what a call is for, by method. */
+const subjects: Readonly<Record<string, string>> = {
+  "tools/call": "name",
+  "prompts/get": "name",
+  "resources/read": "uri",
+  "resources/subscribe": "uri",
+  "resources/unsubscribe": "uri",
+};
+
+/** The member that must be a string and is none, as policy and upstream would read it differently; else null. */
+export function misnamed({ method, params }: Message): string | null {
+  const member = Object.hasOwn(subjects, method) ? subjects[method] : undefined;
+  return member === undefined || typeof params[member] === "string" ? null : member;
+}
 
 /** Methods that anybody may send who may do anything at all with the connection. */
 const open: ReadonlySet<string> = new Set([
@@ -31,20 +50,22 @@ const open: ReadonlySet<string> = new Set([
 /** Methods that the log has a row for also when nothing went wrong: what a person would call a call. */
 const calls: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
 
-/** True where an answered request gets a row in the log. */
+/** True where an answered message gets a row in the log. */
 export function isCall(message: Message): boolean {
-  return calls.has(message.method) || message.kind === "request" && neededActions(message).includes("*");
+  return calls.has(message.method) || neededActions(message).includes("*");
 }
 
 /**
  * The actions on the connection that a message needs, all of them; none where reaching the connection suffices.
- * A method that we do not know needs everything.
+ * A method that we do not know needs everything. A call without an id is checked as well: whether it is run is up to
+ * the upstream.
  */
 export function neededActions({ kind, method, params }: Message): string[] {
-  if (kind !== "request" || open.has(method)) return [];
+  if (kind === "response" || open.has(method)) return [];
+  if (kind === "notification" && method.startsWith("notifications/")) return [];
   switch (method) {
     case "tools/call":
-      return [String(params.name)];
+      return [toolAction(String(params.name))];
     case "prompts/get":
       return [`prompt:${params.name}`];
     case "resources/read":
@@ -58,6 +79,11 @@ export function neededActions({ kind, method, params }: Message): string[] {
     default:
       return ["*"];
   }
+}
+
+/** A tool with the name of a prompt's or resource's action would pass for one, so it takes everything. */
+function toolAction(name: string): string {
+  return name.startsWith("prompt:") || name.startsWith("resource:") ? "*" : name;
 }
 
 function completionAction(ref: unknown): string {
@@ -79,19 +105,34 @@ export function missingAction(actor: Actor, connectionId: string, message: Messa
   return needed.length > 0 || canReach(actor, connectionId) ? null : "*";
 }
 
-/** Leaves of a list result what the actor may use; what is left is theirs alone, so it is private to caches (M07). */
-export type ListFilter = (result: Record<string, unknown>) => void;
+/**
+ * Leaves of a list result what the actor may use, and says whether it is one. What is left is theirs alone, so it is
+ * private to caches (M07).
+ */
+export type ListFilter = (result: Record<string, unknown>) => boolean;
 
 /** The filter for the answer to a message; null where the answer passes untouched. */
-export function listFilter(actor: Actor, connectionId: string, message: Message): ListFilter | null {
-  const list = lists[message.method];
+export function listFilter(actor: Actor, connectionId: string, { method }: Message): ListFilter | null {
+  const list = Object.hasOwn(lists, method) ? lists[method] : undefined;
   if (!list || can(actor, connectionId, "*")) return null;
-  return (result) => {
-    const items = result[list.member];
-    if (!Array.isArray(items)) return;
-    result[list.member] = items.filter((item) =>
-      isObject(item) && can(actor, connectionId, list.action(item))
-    );
-    if ("cacheScope" in result) result.cacheScope = "private";
-  };
+  return (result) => filterList(list, result, (action) => can(actor, connectionId, action));
+}
+
+/** The filter for answers whose question is not known, as on a stream that is resumed; null as above. */
+export function anyListFilter(actor: Actor, connectionId: string): ListFilter | null {
+  if (can(actor, connectionId, "*")) return null;
+  const allowed = (action: string) => can(actor, connectionId, action);
+  return (result) => Object.values(lists).map((list) => filterList(list, result, allowed)).includes(true);
+}
+
+function filterList(
+  { member, action }: List,
+  result: Record<string, unknown>,
+  allowed: (action: string) => boolean,
+): boolean {
+  const items = result[member];
+  if (!Array.isArray(items)) return false;
+  result[member] = items.filter((item) => isObject(item) && allowed(action(item)));
+  if ("cacheScope" in result) result.cacheScope = "private";
+  return true;
 }

@@ -69,7 +69,12 @@ function taskIdOf(result: unknown): string | null {
   return typeof task?.taskId === "string" ? task.taskId : null;
 }
 
-function keepOwn(answer: Record<string, unknown>, known: ReadonlySet<string>, connectionId: string): boolean {
+/** Leaves of a list of tasks those that are known to be the caller's; returns true where there is such a list. */
+export function keepOwn(
+  answer: Record<string, unknown>,
+  known: ReadonlySet<string>,
+  connectionId: string,
+): boolean {
   const { result } = answer;
   if (!isObject(result) || !Array.isArray(result.tasks)) return false;
   result.tasks = result.tasks.filter((task) =>

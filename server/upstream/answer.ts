@@ -1,4 +1,4 @@
-import { type SseEvent, SseSplitter, withData } from "./sse.ts";
+import { isRawNumber, parseExactly, type RawNumber } from "./json.ts";
 
 /** What is known of an answer when it is settled. */
 export interface Settled {
@@ -15,302 +15,137 @@ export interface Settled {
 /** What the proxy wants to know of, and change in, the answer to one message. */
 export interface Watch {
   /** The id whose response is the answer; null where none is expected. */
-  readonly id: string | number | null;
-  /** Changes the answer in place; returns true where it did. */
-  readonly rewrite: (answer: Record<string, unknown>) => boolean;
-  /** True where the answer may not pass unread, however long it is. */
+  readonly id: string | number | RawNumber | null;
+  /** Changes a response in place; returns true where it did. */
+  readonly rewrite: (response: Record<string, unknown>) => boolean;
+  /** True where no response may pass unread, however long it is. */
   readonly mustRewrite: boolean;
   /** Called once, before the client can have its whole answer. */
   readonly settle: (settled: Settled) => Promise<void> | undefined;
   /** True where a client that leaves cancels the call (M11), false where the call goes on (L07). */
   readonly cancelOnLeave: boolean;
+  /** True for a stream that the client ends when it has seen enough. */
+  readonly endless: boolean;
   /** Text of an error answer for the client. */
   readonly errorText: (failure: string) => string;
+  /** Text of the answer that ends the exchange when the process stops (M12); null where the era has none. */
+  readonly endText: string | null;
 }
 
-const captureBytes = 256 * 1024;
-const maxEventLength = 1024 * 1024;
-const maxEventBytes = 64 * 1024 * 1024;
-const maxListLength = 20 * 1024 * 1024;
+/** The longest body in bytes, and event in characters, that is read whole because it must be filtered. */
+export const maxListLength = 20 * 1024 * 1024;
+
+/** An answer that is longer than the relay takes. */
+export class TooLong extends Error {
+  override readonly name = "TooLong";
+}
+
 const encoder = new TextEncoder();
 
-/** True where the value is the response to the watched request. */
-function isAnswer(value: unknown, watch: Watch): value is Record<string, unknown> {
+/** True for a JSON-RPC response, whichever request it answers. */
+function isResponse(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return "id" in value && value.id === watch.id && ("result" in value || "error" in value);
+  return ("result" in value || "error" in value) && !("method" in value);
 }
 
-/** A whole JSON answer: read, changed where it must be, settled, handed on. Throws where it is not JSON. */
+/** True where a response answers the watched request; some servers turn the id of a number into text. */
+function answers(response: Record<string, unknown>, { id }: Watch): boolean {
+  return id !== null && (response.id === id || plainId(response.id) === plainId(id));
+}
+
+function plainId(id: unknown): string {
+  return String(isRawNumber(id) ? Number(id.rawJSON) : id);
+}
+
+/** What was found in the JSON of a body or an event. */
+export interface Read {
+  /** The answer to the watched request; null where it is not among what was read. */
+  answer: Record<string, unknown> | null;
+  /** The JSON to be sent instead; null where it stays as it came. */
+  changed: string | null;
+}
+
+/**
+ * Looks for responses in JSON, alone or in an array as revision 2025-03-26 has it, and changes those that must be.
+ * Throws SyntaxError.
+ */
+export function readResponses(text: string, watch: Watch): Read {
+  // What is written again must not lose digits; what is only looked at may.
+  const parsed: unknown = watch.mustRewrite ? parseExactly(text) : JSON.parse(text);
+  let answer: Record<string, unknown> | null = null;
+  let changed = false;
+  for (const message of Array.isArray(parsed) ? parsed : [parsed]) {
+    if (!isResponse(message)) continue;
+    if (watch.rewrite(message)) changed = true;
+    if (answer === null && answers(message, watch)) answer = message;
+  }
+  return { answer, changed: changed ? JSON.stringify(parsed) : null };
+}
+
+/** JSON that answers another request, or none. */
+export class NotTheAnswer extends Error {
+  override readonly name = "NotTheAnswer";
+}
+
+/**
+ * A whole JSON answer: read, changed where it must be, settled, handed on. Throws SyntaxError where it is not JSON
+ * and, where `strict`, NotTheAnswer; else what is not the answer passes as it came.
+ */
 export async function wholeAnswer(
   body: Uint8Array<ArrayBuffer>,
   watch: Watch,
+  strict: boolean,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  let answer: Record<string, unknown> | null = null;
-  if (body.length > 0) {
-    const parsed: unknown = JSON.parse(new TextDecoder().decode(body));
-    if (isAnswer(parsed, watch)) answer = parsed;
-    else if (typeof parsed === "object" && parsed !== null) answer = parsed as Record<string, unknown>;
+  if (watch.id === null && !watch.mustRewrite) {
+    const settling = watch.settle({ answer: null, bytes: body.length, failure: null, resumable: false });
+    if (settling) await settling;
+    return body;
   }
-  const changed = answer !== null && watch.rewrite(answer);
-  const settling = watch.settle({ answer, bytes: body.length, failure: null, resumable: false });
+  const text = new TextDecoder().decode(body);
+  const { answer, changed } = readResponses(text, watch);
+  const failure = answer === null && watch.id !== null ? insteadOfAnswer(text) : null;
+  if (failure !== null && strict) throw new NotTheAnswer(failure);
+  const settling = watch.settle({ answer, bytes: body.length, failure, resumable: false });
   if (settling) await settling;
-  return changed ? encoder.encode(JSON.stringify(answer)) : body;
+  return changed === null ? body : encoder.encode(changed);
 }
 
-/** All bytes of a stream within a limit; null where there are more, the stream being cancelled. */
-export async function readWhole(
-  stream: ReadableStream<Uint8Array>,
-  limit = maxListLength,
-): Promise<Uint8Array<ArrayBuffer> | null> {
+/** What JSON without the awaited answer says instead. */
+function insteadOfAnswer(text: string): string {
+  const parsed: unknown = JSON.parse(text);
+  const error = isResponse(parsed) ? parsed.error : undefined;
+  const message = typeof error === "object" && error !== null && "message" in error ? error.message : null;
+  return typeof message === "string" ? message : "it is not the answer to the request";
+}
+
+/** The beginning of a body, and whether that is all of it. */
+export interface Beginning {
+  bytes: Uint8Array<ArrayBuffer>;
+  whole: boolean;
+}
+
+/** Reads until the end or until there are more than `limit` bytes. */
+export async function readBeginning(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  limit: number,
+): Promise<Beginning> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.length;
-    if (size > limit) return null;
-    chunks.push(chunk);
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return { bytes: joined(chunks, size), whole: true };
+    chunks.push(value);
+    size += value.length;
+    if (size > limit) return { bytes: joined(chunks, size), whole: false };
   }
-  const whole = new Uint8Array(size);
+}
+
+function joined(chunks: Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {
-    whole.set(chunk, at);
+    bytes.set(chunk, at);
     at += chunk.length;
   }
-  return whole;
-}
-
-/** How a streamed answer is passed on. */
-export interface PassOptions {
-  readonly watch: Watch;
-  /** Called when nothing of the answer is left to do. */
-  readonly done: () => void;
-  /** Says what went wrong, for the client and the log. */
-  readonly failure: (error: unknown) => Error;
-  /** The most bytes that pass. */
-  readonly maxBytes: number;
-}
-
-type Step =
-  | { kind: "data"; out: Uint8Array }
-  | { kind: "end"; out: Uint8Array | null }
-  | { kind: "break"; error: unknown };
-
-/** A streamed answer on its way from the upstream to the client. */
-abstract class Passing {
-  protected bytes = 0;
-  protected resumable = false;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #done: () => void;
-  #settled = false;
-  #left = false;
-  #step: Promise<Step> | null = null;
-
-  constructor(source: ReadableStream<Uint8Array>, protected readonly options: PassOptions) {
-    this.#reader = source.getReader();
-    let ended = false;
-    this.#done = () => {
-      if (!ended) options.done();
-      ended = true;
-    };
-  }
-
-  protected get watch(): Watch {
-    return this.options.watch;
-  }
-
-  stream(): ReadableStream<Uint8Array> {
-    return new ReadableStream<Uint8Array>({
-      pull: (controller) => this.#pull(controller),
-      cancel: () => this.#leave(),
-    }, { highWaterMark: 0 });
-  }
-
-  /** Ends the stream from our side: the client sees a regular end. */
-  stop(): void {
-    // A failed source has nothing to end; its reader learns of the failure by itself.
-    this.#reader.cancel().then(undefined, () => undefined);
-  }
-
-  /** Takes a chunk and returns what the client gets now. */
-  protected abstract take(chunk: Uint8Array): Promise<Uint8Array | null>;
-  /** Takes the end of the stream and returns what the client gets last. */
-  protected abstract finish(): Promise<Uint8Array | null>;
-  /** What the client gets when the upstream fails in the middle; null breaks the body off. */
-  protected abstract broken(failure: string): Uint8Array | null;
-
-  protected get settled(): boolean {
-    return this.#settled;
-  }
-
-  protected async settle(answer: Record<string, unknown> | null, failure: string | null): Promise<void> {
-    if (this.#settled) return;
-    this.#settled = true;
-    await this.watch.settle({ answer, bytes: this.bytes, failure, resumable: this.resumable });
-  }
-
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const step = await (this.#step = this.#next());
-    if (this.#left) return;
-    if (step.kind === "break") return controller.error(step.error);
-    if (step.out) controller.enqueue(step.out);
-    if (step.kind === "end") controller.close();
-  }
-
-  async #next(): Promise<Step> {
-    try {
-      for (;;) {
-        const { value, done } = await this.#reader.read();
-        if (done) {
-          const out = await this.finish();
-          this.#done();
-          return { kind: "end", out };
-        }
-        this.bytes += value.length;
-        if (this.bytes > this.options.maxBytes) throw new Error("The answer is longer than allowed");
-        const out = await this.take(value);
-        if (out) return { kind: "data", out };
-      }
-    } catch (error) {
-      return await this.#failed(error);
-    }
-  }
-
-  async #failed(cause: unknown): Promise<Step> {
-    const answered = this.#settled;
-    let error = this.options.failure(cause);
-    try {
-      await this.settle(null, error.message);
-    } catch (unrecorded) {
-      error = this.options.failure(unrecorded);
-    }
-    this.#done();
-    // Where the stream failed by itself this finds it closed; where we gave up on it, this frees the socket.
-    this.#reader.cancel(cause).then(undefined, () => undefined);
-    const last = answered ? null : this.broken(error.message);
-    return last ? { kind: "end", out: last } : { kind: "break", error };
-  }
-
-  /** The client has left: M11 cancels the call; L07 lets it run to its end. */
-  async #leave(): Promise<void> {
-    this.#left = true;
-    if (this.watch.cancelOnLeave) {
-      await this.settle(null, "The client left before the answer");
-      await this.#reader.cancel();
-      this.#done();
-      return;
-    }
-    this.#drain();
-  }
-
-  async #drain(): Promise<void> {
-    let step = this.#step === null ? null : await this.#step;
-    while (step === null || step.kind === "data") step = await this.#next();
-  }
-}
-
-/** A JSON body; its last chunk waits for the end, so that the row is written before the answer is whole. */
-class JsonPassing extends Passing {
-  #held: Uint8Array | null = null;
-  readonly #captured: Uint8Array[] = [];
-
-  protected override take(chunk: Uint8Array): Promise<Uint8Array | null> {
-    if (this.bytes <= captureBytes) this.#captured.push(chunk);
-    const out = this.#held;
-    this.#held = chunk;
-    return Promise.resolve(out);
-  }
-
-  protected override async finish(): Promise<Uint8Array | null> {
-    await this.settle(this.bytes <= captureBytes ? this.#answer() : null, null);
-    return this.#held;
-  }
-
-  protected override broken(): null {
-    return null;
-  }
-
-  #answer(): Record<string, unknown> | null {
-    const decoder = new TextDecoder();
-    const text = this.#captured.map((chunk) => decoder.decode(chunk, { stream: true })).join("");
-    const parsed: unknown = JSON.parse(text); // not JSON: the held chunk never goes out, and the row says why
-    return isAnswer(parsed, this.watch) ? parsed : null;
-  }
-}
-
-/** An event stream; whole events pass as they arrive, the answer's event after its row is written. */
-class SsePassing extends Passing {
-  readonly #decoder = new TextDecoder();
-  readonly #splitter: SseSplitter;
-  /** Characters of the event that is passing in pieces. */
-  #passed = 0;
-
-  constructor(source: ReadableStream<Uint8Array>, options: PassOptions) {
-    super(source, options);
-    this.#splitter = new SseSplitter(options.watch.mustRewrite ? maxListLength : maxEventLength);
-  }
-
-  protected override async take(chunk: Uint8Array): Promise<Uint8Array | null> {
-    const fresh = this.#splitter.empty;
-    let out = "";
-    let changed = false;
-    for (const event of this.#splitter.push(this.#decoder.decode(chunk, { stream: true }))) {
-      const text = await this.#pass(event);
-      changed ||= text !== event.text;
-      out += text;
-    }
-    if (out === "") return null;
-    return fresh && this.#splitter.empty && !changed ? chunk : encoder.encode(out);
-  }
-
-  protected override async finish(): Promise<Uint8Array | null> {
-    await this.settle(null, this.watch.id === null ? null : "The stream ended before the answer");
-    const rest = this.#splitter.end();
-    return rest === "" ? null : encoder.encode(rest);
-  }
-
-  protected override broken(failure: string): Uint8Array | null {
-    return this.watch.id === null || this.#splitter.inPieces
-      ? null
-      : encoder.encode(`data: ${this.watch.errorText(failure)}\n\n`);
-  }
-
-  #bound(length: number): void {
-    this.#passed += length;
-    if (this.watch.mustRewrite) throw new Error("The list is longer than can be filtered");
-    if (this.#passed > maxEventBytes) throw new Error("One event of the stream is longer than allowed");
-  }
-
-  async #pass(event: SseEvent): Promise<string> {
-    if (!event.partial) this.#passed = 0;
-    if (/(^|[\r\n])id:/.test(event.text)) this.resumable = true;
-    const { data } = event;
-    if (this.settled || this.watch.id === null || !/"(result|error)"/.test(data)) {
-      if (event.partial) this.#bound(event.text.length);
-      return event.text;
-    }
-    if (event.oversize) {
-      await this.settle(null, null);
-      return event.text;
-    }
-    const parsed: unknown = JSON.parse(data);
-    if (!isAnswer(parsed, this.watch)) return event.text;
-    const changed = this.watch.rewrite(parsed);
-    await this.settle(parsed, null);
-    return changed ? withData(event, JSON.stringify(parsed)) : event.text;
-  }
-}
-
-/** A streamed answer: what the client reads, and how it is ended early. */
-export interface Passage {
-  stream(): ReadableStream<Uint8Array>;
-  stop(): void;
-}
-
-/** Passes a JSON body on as it comes. */
-export function passJson(source: ReadableStream<Uint8Array>, options: PassOptions): Passage {
-  return new JsonPassing(source, options);
-}
-
-/** Passes an event stream on as it comes. */
-export function passSse(source: ReadableStream<Uint8Array>, options: PassOptions): Passage {
-  return new SsePassing(source, options);
+  return bytes;
 }

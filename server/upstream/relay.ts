@@ -1,18 +1,20 @@
 import { AppError } from "../errors.ts";
+import { describeError, type Log } from "../log.ts";
 import { type Outbound, OutboundError, type OutboundExchange } from "../outbound.ts";
-import { passJson, type PassOptions, passSse, readWhole, type Watch, wholeAnswer } from "./answer.ts";
+import { maxListLength, NotTheAnswer, readBeginning, TooLong, type Watch, wholeAnswer } from "./answer.ts";
+import { maxAnswerBytes, passJson, type PassOptions, passSse } from "./passing.ts";
 import type { RelayTarget } from "./upstream.ts";
 
 /** An upstream that did not do its part: says which connection, at which stage, and what came back. */
 export class UpstreamFailure extends AppError {
-  /** What the client gets: 502, or 504 where the upstream took too long. */
-  readonly status: 502 | 504;
+  /** What the client gets: 502, 504 where the upstream took too long, or the upstream's own refusal. */
+  readonly status: number;
   readonly stage: string;
   readonly upstreamStatus: number | null;
 
   constructor(
     message: string,
-    facts: { stage: string; status?: 502 | 504; upstreamStatus?: number; cause?: unknown },
+    facts: { stage: string; status?: number; upstreamStatus?: number; cause?: unknown },
   ) {
     super("upstream_failed", message, { cause: facts.cause });
     this.name = "UpstreamFailure";
@@ -31,8 +33,6 @@ export interface RelayRequest {
   readonly watch: Watch;
   /** Longest silence of the upstream in milliseconds, before the headers and between bytes; progress resets it. */
   readonly timeoutMs: number;
-  /** True for streams that are silent for as long as nothing happens. */
-  readonly endless: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Told the upstream's HTTP status before anything of the answer is read. */
   readonly seen: (status: number) => void;
@@ -40,6 +40,7 @@ export interface RelayRequest {
   readonly done: () => void;
   /** Registers how an endless stream is ended when the process stops; returns how to take that back. */
   readonly onStop: (stop: () => void) => () => void;
+  readonly log: Log;
 }
 
 /** What the client gets of an upstream's answer. */
@@ -52,8 +53,8 @@ export interface Relayed {
   readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
 }
 
-/** The longest answer in bytes; event streams are bounded by their events instead. */
-const maxAnswerBytes = 64 * 1024 * 1024;
+/** JSON answers up to this many bytes are read whole, so that one that breaks off becomes a clear error. */
+const maxWholeBytes = 256 * 1024;
 
 /** Sends to an upstream and hands its answer on. Throws UpstreamFailure; `done` is called in every case. */
 export async function relay(
@@ -64,14 +65,13 @@ export async function relay(
   let streaming = false;
   try {
     const exchange = await send(outbound, target, request);
-    const { status } = exchange;
-    request.seen(status);
+    request.seen(exchange.status);
+    checkHead(target, exchange, request);
     const contentType = exchange.header("content-type");
-    checkStatus(target, exchange, request);
     const body = await bodyOf({ target, exchange, request, contentType });
     streaming = body instanceof ReadableStream;
     return {
-      status,
+      status: exchange.status,
       contentType: body === null ? null : contentType,
       sessionId: exchange.header("mcp-session-id"),
       allow: exchange.header("allow"),
@@ -94,7 +94,7 @@ async function send(
       headers: request.headers.concat(target.headers as [string, string][]),
       body: request.body,
       headersTimeoutMs: request.timeoutMs,
-      idleTimeoutMs: request.endless ? 0 : request.timeoutMs,
+      idleTimeoutMs: request.watch.endless ? 0 : request.timeoutMs,
       signal: request.signal,
     });
   } catch (error) {
@@ -104,36 +104,51 @@ async function send(
 
 function failureOf(target: RelayTarget, error: OutboundError): UpstreamFailure {
   const { stage } = error;
-  const message = `Cannot reach '${target.title}' (stage ${stage}): ${error.message}`;
+  const message = stage === "aborted"
+    ? "The client left before the answer"
+    : `Cannot reach '${target.title}' (stage ${stage}): ${error.message}`;
   return new UpstreamFailure(message, { stage, status: stage === "timeout" ? 504 : 502, cause: error });
 }
 
-/** The statuses that mean the same to the client as to us (G03); 429 tells it to wait. */
-const passed: ReadonlySet<number> = new Set([200, 202, 204, 400, 404, 405, 429]);
+/**
+ * The statuses that mean the same to the client as to us (G03). Other refusals than those that the specification
+ * names pass too, as a client that tries an era out tells an older server by them (X03).
+ */
+const passed: ReadonlySet<number> = new Set([
+  200,
+  202,
+  204,
+  400,
+  404,
+  405,
+  406,
+  409,
+  410,
+  413,
+  415,
+  422,
+  429,
+]);
 
-function checkStatus(target: RelayTarget, exchange: OutboundExchange, request: RelayRequest): void {
+function checkHead(target: RelayTarget, exchange: OutboundExchange, { method }: RelayRequest): void {
   const { status } = exchange;
-  if (passed.has(status)) return;
+  const encoding = exchange.header("content-encoding");
+  if (passed.has(status) && (encoding === null || encoding.toLowerCase() === "identity")) return;
   discard(exchange);
-  const facts = { stage: "http", upstreamStatus: status };
+  throw new UpstreamFailure(`'${target.title}' ${complaint(exchange, method)}`, {
+    stage: "http",
+    upstreamStatus: status,
+  });
+}
+
+function complaint({ status }: OutboundExchange, method: string): string {
+  if (passed.has(status)) return "answered with a compressed body that nobody asked for (stage http)";
   if (status === 401 || status === 403) {
     // Not passed on: the client would take it for a refusal of its own token (RS10).
-    const advice = "Ask an admin to check the connection's token";
-    throw new UpstreamFailure(
-      `'${target.title}' did not accept the connection's credential (${status}). ${advice}`,
-      facts,
-    );
+    return `did not accept the connection's credential (${status}). Ask an admin to check the connection's token`;
   }
-  if (status >= 300 && status < 400) {
-    throw new UpstreamFailure(
-      `'${target.title}' answered with a redirect (${status}), which is not followed`,
-      facts,
-    );
-  }
-  throw new UpstreamFailure(
-    `'${target.title}' answered ${request.method} with ${status} (stage http)`,
-    facts,
-  );
+  if (status >= 300 && status < 400) return `answered with a redirect (${status}), which is not followed`;
+  return `answered ${method} with ${status} (stage http)`;
 }
 
 function discard(exchange: OutboundExchange): void {
@@ -149,65 +164,72 @@ interface Incoming {
 }
 
 async function bodyOf(incoming: Incoming): Promise<Relayed["body"]> {
-  const { target, exchange, request, contentType } = incoming;
-  const { body, status } = exchange;
-  if (body === null || body instanceof Uint8Array && body.length === 0) {
-    await request.watch.settle({ answer: null, bytes: 0, failure: null, resumable: false });
-    return null;
-  }
-  const type = /^[^;\s]*/.exec(contentType ?? "")?.[0].toLowerCase() ?? "";
+  const { body, status } = incoming.exchange;
+  if (body === null || status === 202 || status === 204) return await nothing(incoming, "nothing");
+  if (body instanceof Uint8Array && body.length === 0) return await nothing(incoming, "nothing");
+  const type = /^[^;\s]*/.exec(incoming.contentType ?? "")?.[0].toLowerCase() ?? "";
   if (type === "text/event-stream") return events(incoming, body);
-  if (type !== "application/json") {
-    discard(exchange);
-    if (status !== 200) {
-      await request.watch.settle({ answer: null, bytes: 0, failure: `HTTP ${status}`, resumable: false });
-      return null;
-    }
-    const what = type === "" ? "something without a content type" : `'${type}'`;
-    throw new UpstreamFailure(
-      `'${target.title}' answered ${what} instead of JSON or an event stream (stage http)`,
-      {
-        stage: "http",
-        upstreamStatus: status,
-      },
-    );
-  }
-  return await json(incoming, body);
+  if (type === "application/json") return await json(incoming, body);
+  return await nothing(incoming, type === "" ? "something without a content type" : `'${type}'`);
 }
 
-function events({ target, request }: Incoming, body: NonNullable<OutboundExchange["body"]>): ReadableStream {
-  const source = body instanceof Uint8Array ? new Blob([body]).stream() : body;
+/** An answer without a body that a client could read; an error where the client waits for one. */
+async function nothing({ target, exchange, request }: Incoming, what: string): Promise<null> {
+  const { status } = exchange;
+  discard(exchange);
+  const expected = request.watch.id !== null;
+  if (expected && status !== 202 && status !== 204) {
+    const message = status === 200
+      ? `'${target.title}' answered ${what} instead of JSON or an event stream (stage http)`
+      : `'${target.title}' answered ${request.method} with ${status} (stage http)`;
+    // The status stays: a 404 makes a client begin a new session (L04).
+    throw new UpstreamFailure(message, {
+      stage: "http",
+      upstreamStatus: status,
+      ...(status === 200 ? {} : { status }),
+    });
+  }
+  const failure = expected ? `The server answered ${status} without an answer` : null;
+  const settling = request.watch.settle({ answer: null, bytes: 0, failure, resumable: false });
+  if (settling) await settling;
+  return null;
+}
+
+type Body = NonNullable<OutboundExchange["body"]>;
+
+function readerOf(body: Body): ReadableStreamDefaultReader<Uint8Array> {
+  return (body instanceof Uint8Array ? new Blob([body]).stream() : body).getReader();
+}
+
+function events({ target, request }: Incoming, body: Body): ReadableStream<Uint8Array> {
   let forget: (() => void) | null = null;
-  const passage = passSse(source, {
+  const passage = passSse(readerOf(body), {
     ...passing(target, request),
-    maxBytes: Infinity,
     done: () => {
       forget?.();
       request.done();
     },
   });
-  if (request.endless) forget = request.onStop(() => passage.stop());
+  if (request.watch.endless) forget = request.onStop(() => passage.stop());
   return passage.stream();
 }
 
-async function json(
-  incoming: Incoming,
-  body: NonNullable<OutboundExchange["body"]>,
-): Promise<Relayed["body"]> {
+async function json(incoming: Incoming, body: Body): Promise<Relayed["body"]> {
   const { target, exchange, request } = incoming;
-  if (body instanceof ReadableStream) {
-    if (Number(exchange.header("content-length") ?? 0) > maxAnswerBytes) {
-      discard(exchange);
-      throw tooLarge(target);
-    }
-    if (!request.watch.mustRewrite) return passJson(body, passing(target, request)).stream();
-  }
+  const { watch } = request;
   try {
-    const whole = body instanceof Uint8Array ? body : await readWhole(body);
-    if (!whole) throw tooLarge(target);
-    return await wholeAnswer(whole, request.watch);
+    if (body instanceof Uint8Array) return await wholeAnswer(body, watch, exchange.status === 200);
+    const limit = watch.mustRewrite ? maxListLength : maxAnswerBytes;
+    if (Number(exchange.header("content-length") ?? 0) > limit) throw new TooLong(`more than ${limit} bytes`);
+    const reader = body.getReader();
+    const { bytes, whole } = await readBeginning(reader, watch.mustRewrite ? limit : maxWholeBytes);
+    if (whole) return await wholeAnswer(bytes, watch, exchange.status === 200);
+    if (!watch.mustRewrite) return passJson(reader, bytes, passing(target, request)).stream();
+    reader.releaseLock();
+    throw new TooLong(`more than ${limit} bytes`);
   } catch (cause) {
-    throw bodyFailure(target, cause);
+    discard(exchange);
+    throw bodyFailure(target, request, cause);
   }
 }
 
@@ -215,21 +237,24 @@ function passing(target: RelayTarget, request: RelayRequest): PassOptions {
   return {
     watch: request.watch,
     done: request.done,
-    failure: (error) => bodyFailure(target, error),
-    maxBytes: maxAnswerBytes,
+    failure: (error) => bodyFailure(target, request, error),
   };
 }
 
-function bodyFailure(target: RelayTarget, cause: unknown): Error {
-  if (cause instanceof SyntaxError) {
-    const message = `'${target.title}' answered something that is not JSON (stage body)`;
-    return new UpstreamFailure(message, { stage: "body", cause });
-  }
+function bodyFailure(target: RelayTarget, { log }: RelayRequest, cause: unknown): AppError {
   if (cause instanceof OutboundError) return failureOf(target, cause);
-  return cause instanceof Error ? cause : new Error(String(cause));
+  if (cause instanceof AppError) return cause;
+  const what = whyUnread(cause);
+  if (what !== null) {
+    return new UpstreamFailure(`'${target.title}' ${what} (stage body)`, { stage: "body", cause });
+  }
+  log.error("an answer could not be passed on", { error: describeError(cause) });
+  return new AppError("unavailable", "Cannot pass the answer on: internal error", { cause });
 }
 
-function tooLarge(target: RelayTarget): UpstreamFailure {
-  const limit = `${maxAnswerBytes / 1024 / 1024} MiB`;
-  return new UpstreamFailure(`'${target.title}' answered more than ${limit} (stage body)`, { stage: "body" });
+function whyUnread(cause: unknown): string | null {
+  if (cause instanceof SyntaxError) return "answered something that is not JSON";
+  if (cause instanceof TooLong) return `answered ${cause.message}`;
+  if (cause instanceof NotTheAnswer) return `answered with JSON that helps nobody: ${cause.message}`;
+  return null;
 }

@@ -1,24 +1,28 @@
-/** A complete event of an event stream: its text with the blank line that ends it, and its joined data. */
+/** An event of an event stream, or a piece of one that is longer than may be held. */
 export interface SseEvent {
-  text: string;
-  data: string;
-  /** A piece of an event that is longer than may be held. */
-  partial?: boolean;
-  /** The last piece of such an event; `data` is the head and the tail of it. */
-  oversize?: boolean;
+  /** The text as it came; of a whole event and of the last piece with the blank line that ends it. */
+  readonly text: string;
+  readonly part: "whole" | "piece" | "last";
+  /** What the event began with; empty but for the last piece. */
+  readonly head: string;
 }
 
 const boundary = /(?:\r\n|\n|\r(?!\n|$)){2}/g; // a CR at the very end may be half of a CRLF
+const boundaryAtEnd = /(?:\r\n|\n|\r(?!\n)){2}$/;
+const boundaryLength = 4;
+const headLength = 16_384;
 
 /**
  * Cuts an event stream into whole events as its text arrives. HTML Living Standard section 9.2.5
- * An event longer than `maxLength` characters is handed on in pieces, with only its head kept as data.
+ * An event longer than `maxLength` characters is handed on in pieces.
  */
 export class SseSplitter {
   readonly #maxLength: number;
-  #rest = "";
-  #searched = 0;
-  #oversizeHead: string | null = null;
+  /** The text of the event under way, and the end of it in which a boundary may have begun. */
+  #parts: string[] = [];
+  #length = 0;
+  #tail = "";
+  #head: string | null = null;
 
   constructor(maxLength: number) {
     this.#maxLength = maxLength;
@@ -26,63 +30,92 @@ export class SseSplitter {
 
   /** True while nothing is waiting for the end of its event. */
   get empty(): boolean {
-    return this.#rest === "" && this.#oversizeHead === null;
+    return this.#length === 0 && this.#head === null;
   }
 
   /** True while an event too long to be held passes in pieces. */
   get inPieces(): boolean {
-    return this.#oversizeHead !== null;
+    return this.#head !== null;
   }
 
   push(text: string): SseEvent[] {
     const events: SseEvent[] = [];
-    this.#rest += text;
-    boundary.lastIndex = Math.max(0, this.#searched - 4);
+    // Only the new text is searched: an event that grows is not read again with each chunk.
+    const behind = this.#tail.length;
+    const searched = this.#tail + text;
     let start = 0;
-    for (let match = boundary.exec(this.#rest); match; match = boundary.exec(this.#rest)) {
-      const end = match.index + match[0].length;
-      events.push(this.#whole(this.#rest.slice(start, end)));
+    boundary.lastIndex = 0;
+    while (boundary.exec(searched) !== null) {
+      const end = boundary.lastIndex - behind;
+      this.#hold(text.slice(start, end));
+      events.push(this.#take());
       start = end;
     }
-    if (start > 0) this.#rest = this.#rest.slice(start);
-    this.#searched = this.#rest.length;
-    if (this.#rest.length > this.#maxLength) events.push(this.#piece());
+    this.#hold(text.slice(start));
+    if (this.#length > this.#maxLength) events.push(this.#piece());
     return events;
   }
 
-  /** What is left when the stream ends without a blank line; clients ignore it, so it only passes. */
-  end(): string {
-    return this.#rest;
+  /** The last event where only the end of the stream tells that it is whole; anything less is dropped by rule. */
+  end(): SseEvent | null {
+    return boundaryAtEnd.test(this.#tail) ? this.#take() : null;
   }
 
-  #whole(text: string): SseEvent {
-    const head = this.#oversizeHead;
-    this.#oversizeHead = null;
-    return head === null
-      ? { text, data: dataOf(text) }
-      : { text, data: head + text.slice(-1024), oversize: true };
+  #hold(text: string): void {
+    if (text === "") return;
+    this.#parts.push(text);
+    this.#length += text.length;
+    this.#tail = (this.#tail + text.slice(-boundaryLength)).slice(1 - boundaryLength);
+  }
+
+  #take(): SseEvent {
+    const head = this.#head;
+    const event: SseEvent = { text: this.#join(), part: head === null ? "whole" : "last", head: head ?? "" };
+    this.#head = null;
+    return event;
   }
 
   #piece(): SseEvent {
-    const text = this.#rest.slice(0, -4); // a boundary may be under way
-    this.#oversizeHead ??= text.slice(0, 16_384);
-    this.#rest = this.#rest.slice(-4);
-    this.#searched = 0;
-    return { text, data: "", partial: true };
+    const whole = this.#join();
+    const text = whole.slice(0, -boundaryLength); // a boundary may be under way
+    this.#head ??= text.slice(0, headLength);
+    this.#hold(whole.slice(-boundaryLength));
+    return { text, part: "piece", head: "" };
+  }
+
+  #join(): string {
+    const text = this.#parts.length === 1 ? this.#parts[0] ?? "" : this.#parts.join("");
+    this.#parts = [];
+    this.#length = 0;
+    this.#tail = "";
+    return text;
   }
 }
 
-function dataOf(event: string): string {
-  let data = "";
-  for (const line of event.split(/\r\n|\n|\r/)) {
-    if (!line.startsWith("data:")) continue;
-    data += (data === "" ? "" : "\n") + line.slice(line[5] === " " ? 6 : 5);
+const lineEnd = /\r\n|\n|\r/;
+
+/** The data of an event, its lines joined. */
+export function dataOf(event: string): string {
+  let data: string | null = null;
+  for (const line of event.split(lineEnd)) {
+    if (!isData(line)) continue;
+    const value = line.slice(line[5] === " " ? 6 : 5);
+    data = data === null ? value : `${data}\n${value}`;
   }
-  return data;
+  return data ?? "";
 }
 
 /** The event with other data, its id, name and retry kept. */
-export function withData(event: SseEvent, data: string): string {
-  const kept = event.text.split(/\r\n|\n|\r/).filter((line) => line !== "" && !line.startsWith("data:"));
+export function withData(event: string, data: string): string {
+  const kept = event.split(lineEnd).filter((line) => line !== "" && !isData(line));
   return [...kept, `data: ${data}`, "", ""].join("\n");
+}
+
+function isData(line: string): boolean {
+  return line.startsWith("data:") || line === "data";
+}
+
+/** True where an event has an id, so that a client can come back for what follows it (L06). */
+export function hasId(event: string): boolean {
+  return /(?:^|[\r\n])id(?::|[\r\n])/.test(event);
 }

@@ -1,0 +1,56 @@
+import { AppError } from "../errors.ts";
+import type { Relayed } from "../upstream/relay.ts";
+import { type Passage, sessionOwner } from "./call.ts";
+
+const legacyHeaders = ["mcp-protocol-version", "last-event-id", "traceparent", "tracestate"];
+const modernHeaders = ["mcp-protocol-version", "mcp-method", "mcp-name", "traceparent", "tracestate"];
+
+/** What is sent of the caller's headers: an allow-list, as their credential must never be among them (G05, RS10). */
+export function requestHeaders(passage: Passage, modern: boolean, method: string): [string, string][] {
+  const { headers } = passage.request;
+  const out: [string, string][] = [
+    ["accept", headers.get("accept") ?? "application/json, text/event-stream"],
+    ["accept-encoding", "identity"],
+  ];
+  if (passage.request.method === "POST") out.push(["content-type", "application/json"]);
+  for (const name of modern ? modernHeaders : legacyHeaders) {
+    const value = headers.get(name);
+    if (value !== null) out.push([name, value]);
+  }
+  if (!passage.target.headers.some(([name]) => name === "user-agent")) out.push(["user-agent", "mcp-mesh"]);
+  if (!modern) pushSession(passage, out);
+  else if (method === "tools/call") pushParameters(headers, out);
+  return out;
+}
+
+/** The headers that tools/call repeats arguments in, known to us or not (M02). */
+function pushParameters(headers: Headers, out: [string, string][]): void {
+  // Going through all headers is the dearest step of a modern call, hence not for other methods.
+  for (const [name, value] of headers) {
+    if (name.startsWith("mcp-param-")) out.push([name, value]);
+  }
+}
+
+function pushSession(passage: Passage, out: [string, string][]): void {
+  const session = passage.request.headers.get("mcp-session-id");
+  if (session === null) return;
+  const upstreamId = passage.sessions.unwrap(sessionOwner(passage), session);
+  if (upstreamId === null) throw new AppError("not_found", "Cannot continue: there is no such session"); // L02
+  out.push(["mcp-session-id", upstreamId]);
+}
+
+/** The client's answer; of the upstream's headers only those that mean the same to it (G05). */
+export function responseOf(passage: Passage, relayed: Relayed, legacy: boolean): Response {
+  const headers: Record<string, string> = { "x-request-id": passage.requestId };
+  if (relayed.contentType !== null) headers["content-type"] = relayed.contentType;
+  if (relayed.body instanceof ReadableStream) {
+    headers["x-accel-buffering"] = "no"; // G02
+    headers["cache-control"] = "no-store, no-transform";
+  }
+  if (legacy && relayed.sessionId !== null) {
+    headers["mcp-session-id"] = passage.sessions.wrap(sessionOwner(passage), relayed.sessionId);
+  }
+  if (relayed.status === 405) headers["allow"] = relayed.allow ?? "POST";
+  if (relayed.retryAfter !== null) headers["retry-after"] = relayed.retryAfter;
+  return new Response(relayed.body, { status: relayed.status, headers });
+}

@@ -1,0 +1,220 @@
+// What the tests of the relay share: a mesh with a connection, messages of both eras, the rows of the log.
+import type { Permissions } from "../../server/access/roles.ts";
+import { newId } from "../../server/ids.ts";
+import * as auditLog from "../../server/storage/audit_log.ts";
+import * as connections from "../../server/storage/connections.ts";
+import { placeOf } from "../../server/upstream/credentials.ts";
+import { type Mesh, type Person, startMesh } from "../support/app.ts";
+
+export type { Mesh, Person };
+
+/** Runs `fn` with a mesh of its own; `env` holds settings by their environment names. */
+export async function withMesh(
+  fn: (mesh: Mesh) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const mesh = await startMesh(env);
+  try {
+    await fn(mesh);
+  } finally {
+    await mesh.stop();
+  }
+}
+
+export interface ConnectionOptions {
+  title?: string;
+  token?: string;
+  headers?: Record<string, string>;
+  status?: "active" | "inactive" | "error";
+}
+
+/** Adds a connection to an organization, straight in the storage, and gives its id. */
+export async function addConnection(
+  { services: { db, vault } }: Mesh,
+  { organizationId, userId }: Person,
+  { url, ...options }: ConnectionOptions & { url: string },
+): Promise<string> {
+  const id = newId("conn");
+  const row = { id, organization_id: organizationId };
+  const { title = "Upstream", token, headers, status = "active" } = options;
+  const now = Date.now();
+  await connections.insert(db, {
+    ...row,
+    title,
+    title_lower: title.toLowerCase(),
+    description: null,
+    icon: null,
+    app_name: null,
+    app_id: null,
+    connection_type: "HTTP",
+    connection_url: url,
+    header_names: JSON.stringify(Object.keys(headers ?? {})),
+    oauth_config: null,
+    configuration_scopes: "[]",
+    metadata: null,
+    tools: null,
+    tool_count: 0,
+    resources: null,
+    prompts: null,
+    bindings: null,
+    status,
+    status_reason: null,
+    sealed_token: token === undefined ? null : await vault.seal(placeOf(row, "sealed_token"), token),
+    sealed_headers: headers === undefined
+      ? null
+      : await vault.seal(placeOf(row, "sealed_headers"), JSON.stringify(headers)),
+    sealed_configuration: null,
+    created_by: userId,
+    updated_by: userId,
+    created_at: now,
+    updated_at: now,
+  });
+  return id;
+}
+
+/** A connection, a person of its organization, and a key. */
+export interface Site {
+  readonly url: string;
+  readonly connectionId: string;
+  readonly person: Person;
+  readonly key: string;
+}
+
+/** A connection to an upstream with a key that may do everything. */
+export async function site(mesh: Mesh, url: string, options: ConnectionOptions = {}): Promise<Site> {
+  const person = await mesh.organization();
+  const connectionId = await addConnection(mesh, person, { url, ...options });
+  return { url: `${mesh.url}/mcp/${connectionId}`, connectionId, person, key: await mesh.key(person) };
+}
+
+/** The same connection with a key that may do only this on it. */
+export async function narrowed(mesh: Mesh, of: Site, actions: readonly string[]): Promise<Site> {
+  const permissions: Permissions = { [of.connectionId]: actions };
+  return { ...of, key: await mesh.key(of.person, permissions) };
+}
+
+/** The same connection for another member of the organization. */
+export async function colleague(mesh: Mesh, of: Site): Promise<Site> {
+  const person = await mesh.member(of.person.organizationId);
+  return { ...of, person, key: await mesh.key(person) };
+}
+
+export const modernVersion = "2026-07-28";
+export const legacyVersion = "2025-11-25";
+
+export interface Sent {
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** A message of the legacy era as it is sent. */
+export function legacy(
+  method: string,
+  params?: Record<string, unknown>,
+  { id = 1, session }: { id?: string | number | null; session?: string | null | undefined } = {},
+): Sent {
+  const message = { jsonrpc: "2.0", method, ...id !== null && { id }, ...params && { params } };
+  const headers = { "mcp-protocol-version": legacyVersion, ...session && { "mcp-session-id": session } };
+  return { headers, body: JSON.stringify(message) };
+}
+
+export interface ModernOptions {
+  id?: string | number;
+  capabilities?: Record<string, unknown>;
+  meta?: Record<string, unknown>;
+}
+
+/** A request of the modern era as it is sent, with the headers that repeat its body. */
+export function modern(
+  method: string,
+  params: Record<string, unknown> = {},
+  options: ModernOptions = {},
+): Sent {
+  const { id = 1, capabilities = {}, meta = {} } = options;
+  const _meta = {
+    "io.modelcontextprotocol/protocolVersion": modernVersion,
+    "io.modelcontextprotocol/clientCapabilities": capabilities,
+    "io.modelcontextprotocol/clientInfo": { name: "test", version: "1.0.0" },
+    ...meta,
+  };
+  const name = params.name ?? params.uri ?? params.taskId;
+  return {
+    headers: {
+      "mcp-protocol-version": modernVersion,
+      "mcp-method": method,
+      ...typeof name === "string" && { "mcp-name": name },
+    },
+    body: JSON.stringify({ jsonrpc: "2.0", id, method, params: { ...params, _meta } }),
+  };
+}
+
+/** Posts a message with the site's key. */
+export async function post(
+  to: Pick<Site, "url" | "key">,
+  sent: Sent,
+  init: RequestInit = {},
+): Promise<Response> {
+  return await fetch(to.url, {
+    method: "POST",
+    body: sent.body,
+    ...init,
+    headers: {
+      authorization: `Bearer ${to.key}`,
+      accept: "application/json, text/event-stream",
+      "content-type": "application/json",
+      ...sent.headers,
+      ...init.headers as Record<string, string>,
+    },
+  });
+}
+
+/** Opens a legacy session and gives the id by which the mesh knows it. */
+export async function openSession(to: Site, capabilities: Record<string, unknown> = {}): Promise<string> {
+  const params = {
+    protocolVersion: legacyVersion,
+    capabilities,
+    clientInfo: { name: "test", version: "1.0.0" },
+  };
+  const response = await post(to, legacy("initialize", params));
+  await response.text();
+  const session = response.headers.get("mcp-session-id");
+  if (session === null) throw new Error(`There is no session: ${response.status}`);
+  const initialized = await post(to, legacy("notifications/initialized", undefined, { id: null, session }));
+  await initialized.text();
+  return session;
+}
+
+// deno-lint-ignore no-explicit-any -- what a server answers has no type before it is looked at
+export type Json = any;
+
+/** The JSON-RPC response in an answer, be it JSON or an event stream. */
+export async function answerOf(response: Response): Promise<Json> {
+  const text = await response.text();
+  if (!response.headers.get("content-type")?.startsWith("text/event-stream")) return JSON.parse(text);
+  return messagesOf(text).find((message) => "result" in message || "error" in message);
+}
+
+/** The messages in the text of an event stream. */
+export function messagesOf(text: string): Json[] {
+  const events = text.split(/\r?\n\r?\n/).map((event) =>
+    event.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trim()).join(
+      "\n",
+    )
+  );
+  return events.filter((data) => data !== "").map((data) => JSON.parse(data));
+}
+
+/** The rows of the organization's log, newest first. */
+export async function rowsOf({ services }: Mesh, { person }: Pick<Site, "person">): Promise<auditLog.Log[]> {
+  await services.audit.flush();
+  return await auditLog.list(services.db, person.organizationId, { filter: {}, limit: 100, offset: 0 });
+}
+
+/** Waits until the condition holds. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!await condition()) {
+    if (Date.now() > deadline) throw new Error(`It never became true: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
