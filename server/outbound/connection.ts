@@ -97,6 +97,11 @@ export class Connection {
   /** Sends a request and reads the answer, its body too when that is small; throws OutboundError. */
   async exchange(message: Message, limits: Limits): Promise<OutboundExchange> {
     this.#begin(limits);
+    // Waiting for a connection, the caller may have left without an event that could still be heard.
+    if (limits.signal?.aborted) {
+      this.#aborted();
+      throw this.#end(this.#failure);
+    }
     this.#wire.send(message.head, message.body);
     try {
       const head = await this.#readHead();

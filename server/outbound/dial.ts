@@ -106,7 +106,10 @@ class Attempt {
     if (!tls) return tcp;
     // Server name and certificate are those of the host that was asked for, not of the address.
     const options = { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] };
-    const secure = await this.run("tls", ends - performance.now(), () => Deno.startTls(tcp, options));
+    const secure = await Deno.startTls(tcp, options).catch((error) => {
+      tcp.close();
+      throw this.error("tls", failed.tls, error);
+    });
     const socket = new TlsSocket(secure, (ended) => void lingering.until(origin, ended));
     try {
       await this.run("tls", ends - performance.now(), () => secure.handshake());

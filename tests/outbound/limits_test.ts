@@ -159,6 +159,21 @@ Deno.test("abort ends each stage at once and closes the socket", async () => {
   assert.deepEqual(outbound.sockets, { open: 0, idle: 0 });
 });
 
+Deno.test("abort in any moment of any stage ends the exchange", async () => {
+  await using server = new Stalling("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
+  using outbound = new TestOutbound();
+  for (let moment = 0; moment < 60; moment++) {
+    const aborter = new AbortController();
+    const call = outbound.call(server.url, { signal: aborter.signal });
+    for (let turn = 0; turn < moment; turn++) await null;
+    if (moment % 3 === 2) await until(() => server.accepted > moment / 3);
+    aborter.abort();
+    await failsAt("aborted", /the caller ended/, call);
+  }
+  assert.deepEqual(outbound.sockets, { open: 0, idle: 0 });
+  await until(() => server.open === 0);
+});
+
 Deno.test("a signal that outlives its exchange neither harms the next nor keeps a listener", async () => {
   await using server = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   using outbound = new TestOutbound();

@@ -126,6 +126,13 @@ Deno.test("a server that lets TLS hang holds a bounded number of sockets, until 
   }
 });
 
+Deno.test("a host name that no certificate can carry fails at tls", async () => {
+  await using server = new TlsServer(authority.issue(["right.example"]));
+  using outbound = trusting();
+  await failsAt("tls", /handshake failed/, outbound.call(server.at("-odd-.example")));
+  await until(() => server.open === 0);
+});
+
 Deno.test("a body cut short over TLS fails at the body, and a silent one by time-out or abort", async () => {
   const answers = [
     "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf of it",
