@@ -102,9 +102,7 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("change", (event) => {
-  if (event.target.dataset?.theme === undefined) return;
-  document.documentElement.dataset.theme = event.target.value;
-  event.target.form.requestSubmit();
+  if (event.target.dataset?.theme !== undefined) document.documentElement.dataset.theme = event.target.value;
 });
 
 // Empty filters stay out of the address.

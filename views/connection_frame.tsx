@@ -71,17 +71,19 @@ export function ConnectionFrame(props: ConnectionFrameProps) {
           <Badge tone={state.tone} large>
             {measured ? `${state.text}, ${duration(medianMs)}` : state.text}
           </Badge>
-          <Form
-            csrf={shell.csrf}
-            action={paths.testConnection(connection.id)}
-            hx-post={paths.testConnection(connection.id)}
-            hx-target="#test-panel"
-            hx-select="#test-panel"
-            hx-swap="outerHTML"
-            hx-sync="this:drop"
-          >
-            <Button>Test</Button>
-          </Form>
+          {shell.canManage && (
+            <Form
+              csrf={shell.csrf}
+              action={paths.testConnection(connection.id)}
+              hx-post={paths.testConnection(connection.id)}
+              hx-target="#test-panel"
+              hx-select="#test-panel"
+              hx-swap="outerHTML"
+              hx-sync="this:drop"
+            >
+              <Button>Test</Button>
+            </Form>
+          )}
           <ButtonLink kind="main" href={paths.connectClient(connection.id)}>Connect a client</ButtonLink>
         </div>
       </header>

@@ -105,7 +105,7 @@ export function ConnectionCredentialsPage(props: ConnectionCredentialsPageProps)
           <Form csrf={shell.csrf} action={paths.connectionTab(connection.id, "credentials")} class="stack">
             <FormMessage state={form} />
             <p class="second">
-              Mesh adds these to every call. They are stored encrypted and never shown again, to nobody.
+              Mesh adds these to every call. They are stored encrypted and never shown again, to anybody.
             </p>
             <TextField
               {...entered(form, "token")}

@@ -27,7 +27,7 @@ function Named({ name, id }: { name: string | null | undefined; id: string | nul
 }
 
 function sizeOf(value: number | null | undefined): string {
-  return value === null || value === undefined ? "" : bytes(value);
+  return value ? bytes(value) : ""; // 0 where it was not measured
 }
 
 function CallFacts({ log }: { log: Log }) {

@@ -1,6 +1,9 @@
 import type { Permissions } from "./types.ts";
 import { plural } from "./format.ts";
 
+/** Resources that are no single connection. */
+const general = ["*", "self", "conn_*", "gw_*"];
+
 const READ_ONLY = /_(?:LIST|GET)$/;
 
 /** Says in a few words what management a permission map allows. */
@@ -21,9 +24,10 @@ export function permissionSummary(
   if (everything.includes("*")) return "Everything its owner may do";
   const parts: string[] = [];
   if (everything.length > 0) parts.push(`${plural(everything.length, "tool")} of every connection`);
-  const connections = Object.entries(permissions).filter(([resource]) =>
-    resource !== "*" && resource !== "self"
-  );
+  const every = permissions["conn_*"] ?? [];
+  if (every.includes("*")) parts.push("all tools of every connection");
+  else if (every.length > 0) parts.push(`${plural(every.length, "tool")} of every connection`);
+  const connections = Object.entries(permissions).filter(([resource]) => !general.includes(resource));
   for (const [resource, actions] of connections.slice(0, 2)) {
     const what = actions.includes("*") ? "all tools" : plural(actions.length, "tool");
     parts.push(`${what} of ${titles[resource] ?? "a deleted connection"}`);

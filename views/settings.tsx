@@ -73,7 +73,14 @@ function OrganizationCard({ shell, organization, form }: {
 function ThemeForm({ shell }: { shell: Shell }) {
   return (
     <Card title="Theme">
-      <Form csrf={shell.csrf} action={paths.settingsTheme} class="stack">
+      <Form
+        csrf={shell.csrf}
+        action={paths.settingsTheme}
+        class="stack"
+        hx-post={paths.settingsTheme}
+        hx-trigger="change"
+        hx-swap="none"
+      >
         <fieldset>
           <legend class="hidden">Theme</legend>
           <div class="segments">

@@ -15,7 +15,6 @@ const openSpanMs = 30 * dayMs; // before an end without a beginning
 export async function showActivity(c: VisitContext): Promise<Response> {
   const query = queryOf(c);
   const place = pageOf(c, pageSize);
-  const names = await readLogNames(c);
   const { logs, total } = await perform(listLogs, contextOf(c), {
     ...(query.q && { search: query.q }),
     ...(query.connection && { connectionId: query.connection }),
@@ -26,6 +25,7 @@ export async function showActivity(c: VisitContext): Promise<Response> {
     limit: place.limit,
     offset: place.offset,
   });
+  const names = await readLogNames(c, logs);
   const rows = {
     logs: logs.map((log) => named(log, names)),
     info: infoOf(place, { shown: logs.length, total }),

@@ -1,14 +1,13 @@
 import { ApiKeysPage, DeleteApiKeyPage } from "../../views/api_keys.tsx";
 import { paths } from "../../views/paths.ts";
 import { perform } from "../actions/action.ts";
-import { type ApiKey, deleteApiKey, listApiKeys } from "../actions/api_keys.ts";
-import { listConnectionUsage } from "../actions/connection_usage.ts";
+import { deleteApiKey, listApiKeys } from "../actions/api_keys.ts";
 import { AppError } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
+import { titlesOf } from "./connection_titles.ts";
 import { contextOf, infoOf, pageOf, param, shellOf } from "./page.ts";
 
 const pageSize = 50;
-const maxIds = 100; // in one question
 
 /** The API keys that the person may see. */
 export async function showApiKeys(c: VisitContext): Promise<Response> {
@@ -16,21 +15,15 @@ export async function showApiKeys(c: VisitContext): Promise<Response> {
   const { items } = await perform(listApiKeys, contextOf(c), {});
   const keys = items.slice(place.offset, place.offset + place.limit);
   const info = infoOf(place, { shown: keys.length, total: items.length });
-  const titles = await titlesOf(c, keys);
-  return await c.html(<ApiKeysPage shell={await shellOf(c)} keys={keys} info={info} titles={titles} />);
-}
-
-/** The titles of the connections that the keys name. */
-async function titlesOf(c: VisitContext, keys: ApiKey[]): Promise<Record<string, string>> {
-  const named = keys.flatMap(({ permissions }) => Object.keys(permissions));
-  const ids = [...new Set(named)].filter((resource) => /^conn_[^*]/.test(resource));
-  const titles: Record<string, string> = {};
-  for (let start = 0; start < ids.length; start += maxIds) {
-    const input = { ids: ids.slice(start, start + maxIds), limit: maxIds };
-    const { items } = await perform(listConnectionUsage, contextOf(c), input);
-    for (const { id, title } of items) titles[id] = title;
-  }
-  return titles;
+  const titles = await titlesOf(c, keys.flatMap(({ permissions }) => Object.keys(permissions)));
+  return await c.html(
+    <ApiKeysPage
+      shell={await shellOf(c)}
+      keys={keys}
+      info={info}
+      titles={Object.fromEntries(titles)}
+    />,
+  );
 }
 
 /** Asks before a key is deleted. */

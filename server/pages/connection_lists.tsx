@@ -33,7 +33,7 @@ export async function showConnectionActivity(c: VisitContext): Promise<Response>
     limit: place.limit,
     offset: place.offset,
   });
-  const names = await readLogNames(c);
+  const names = await readLogNames(c, []);
   const info = infoOf(place, { shown: logs.length, total });
   return await c.html(
     <ConnectionActivityPage {...frame} logs={logs.map((log) => named(log, names))} info={info} />,

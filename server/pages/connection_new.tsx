@@ -11,10 +11,11 @@ import { importConnections as importAll } from "../actions/connection_import.ts"
 import { createConnection as create } from "../actions/connections.ts";
 import { goTo, type VisitContext } from "../visit.ts";
 import { headersIn } from "./header_lines.ts";
-import { attempt, contextOf, shellOf } from "./page.ts";
+import { attempt, contextOf, demand, shellOf } from "./page.ts";
 
 /** The form for a connection from a URL. */
 export async function showNewConnection(c: VisitContext): Promise<Response> {
+  demand(c, create);
   return await show(c);
 }
 
@@ -70,6 +71,7 @@ async function show(c: VisitContext, form?: FormState, status: 200 | 409 | 422 |
 
 /** The form for an mcp.json. */
 export async function showImport(c: VisitContext): Promise<Response> {
+  demand(c, importAll);
   return await c.html(<ImportConnectionsPage shell={await shellOf(c)} />);
 }
 

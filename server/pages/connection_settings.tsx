@@ -13,7 +13,7 @@ import type { Refusal } from "../form.ts";
 import { goTo, type VisitContext } from "../visit.ts";
 import { connectionFacts, findConnection } from "./connection_frame.ts";
 import { headersIn } from "./header_lines.ts";
-import { attempt, contextOf, param, shellOf } from "./page.ts";
+import { attempt, contextOf, demand, param, shellOf } from "./page.ts";
 
 type Status = Refusal["status"] | 200;
 const mask = "***"; // keeps the stored value
@@ -24,6 +24,7 @@ export async function showConnectionSettings(
   form?: FormState,
   status: Status = 200,
 ): Promise<Response> {
+  demand(c, updateConnection);
   const { frame } = await connectionFacts(c);
   return await c.html(<ConnectionSettingsPage {...frame} {...(form && { form })} />, status);
 }
@@ -60,6 +61,7 @@ export async function showCredentials(
   form?: FormState,
   status: Status = 200,
 ): Promise<Response> {
+  demand(c, updateConnection);
   const { frame } = await connectionFacts(c);
   return await c.html(<ConnectionCredentialsPage {...frame} {...(form && { form })} />, status);
 }
@@ -112,6 +114,7 @@ export async function showDeleteConnection(
   form?: FormState,
   status: Status = 200,
 ): Promise<Response> {
+  demand(c, deleteConnection);
   const connection = await findConnection(c);
   const usage = await perform(listConnectionUsage, contextOf(c), { ids: [connection.id] });
   const keys = await perform(listApiKeys, contextOf(c), {});

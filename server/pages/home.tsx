@@ -3,10 +3,9 @@ import { paths } from "../../views/paths.ts";
 import { perform } from "../actions/action.ts";
 import { listApiKeys } from "../actions/api_keys.ts";
 import { listConnectionUsage } from "../actions/connection_usage.ts";
-import { isManager } from "../access/policy.ts";
 import type { VisitContext } from "../visit.ts";
 import { dayMs, figuresOf } from "./figures.ts";
-import { actorOf, contextOf, shellOf } from "./page.ts";
+import { contextOf, shellOf } from "./page.ts";
 
 const soonMs = 7 * dayMs;
 const maxItems = 5; // of each kind
@@ -29,12 +28,11 @@ export async function showHome(c: VisitContext): Promise<Response> {
 async function unreachable(c: VisitContext): Promise<AttentionItem[]> {
   const failing = { status: "error" as const, limit: maxItems };
   const { items } = await perform(listConnectionUsage, contextOf(c), failing);
-  const manages = isManager(actorOf(c));
   return items.map(({ id, title, status_reason }) => ({
     tone: "bad",
     text: status_reason ?? `${title} does not answer`,
-    href: manages ? paths.connectionTab(id, "credentials") : paths.connection(id),
-    action: manages ? "Check its credentials" : "Show it",
+    href: paths.connection(id),
+    action: "Show the connection",
   }));
 }
 

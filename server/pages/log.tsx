@@ -11,7 +11,7 @@ import { actorOf, contextOf, param, shellOf } from "./page.ts";
 export async function showLog(c: VisitContext): Promise<Response> {
   const { log } = await perform(getLog, contextOf(c), { id: param(c, "id") });
   const canTryAgain = await hasTool(c, log.connectionId, log.toolName);
-  const page = named(log, await readLogNames(c));
+  const page = named(log, await readLogNames(c, [log]));
   return await c.html(<LogPage shell={await shellOf(c)} log={page} canTryAgain={canTryAgain} />);
 }
 

@@ -7,7 +7,7 @@ import { addMemberByEmail } from "../actions/member_by_email.ts";
 import { listMembers, type Member, removeMember as remove, updateMemberRole } from "../actions/members.ts";
 import { AppError } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
-import { actorOf, attempt, contextOf, infoOf, oneOf, pageOf, param, shellOf } from "./page.ts";
+import { actorOf, attempt, contextOf, demand, infoOf, oneOf, pageOf, param, shellOf } from "./page.ts";
 
 const pageSize = 50;
 const readSize = 1000;
@@ -64,11 +64,13 @@ export async function changeRole(c: VisitContext): Promise<Response> {
 
 /** Asks before a person is taken out of the organization. */
 export async function showRemoveMember(c: VisitContext): Promise<Response> {
+  demand(c, remove);
   return await c.html(<RemoveMemberPage shell={await shellOf(c)} member={await findMember(c)} />);
 }
 
 /** Takes a person out of the organization. */
 export async function removeMember(c: VisitContext): Promise<Response> {
+  demand(c, remove);
   const member = await findMember(c);
   return await orSay(c, async () => {
     await perform(remove, contextOf(c), { memberIdOrEmail: member.id });

@@ -1,6 +1,6 @@
 import type { FormState, PageInfo, Shell } from "../../views/types.ts";
 import type { Actor } from "../access/actor.ts";
-import { isManager } from "../access/policy.ts";
+import { can, isManager } from "../access/policy.ts";
 import { type Context, perform } from "../actions/action.ts";
 import { getWorkspace } from "../actions/workspace.ts";
 import { AppError } from "../errors.ts";
@@ -23,6 +23,12 @@ export function contextOf(c: VisitContext): Context {
     viewing: true,
   };
   return Object.freeze({ ...services, actor: actorOf(c), request });
+}
+
+/** Refuses a page whose form the person could not send. Throws `forbidden`. */
+export function demand(c: VisitContext, { name }: { name: string }): void {
+  if (can(actorOf(c), "self", name)) return;
+  throw new AppError("forbidden", `Cannot show the page: the permission '${name}' on 'self' is missing`);
 }
 
 /** The frame of a signed-in page: who and where they are, and the message that waits for them. */

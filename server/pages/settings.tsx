@@ -3,7 +3,7 @@ import { SettingsPage, type SettingsPageProps } from "../../views/settings.tsx";
 import { perform } from "../actions/action.ts";
 import { listOrganizations, updateOrganization } from "../actions/organizations.ts";
 import { updateUser } from "../actions/users.ts";
-import { goTo, setTheme, type VisitContext } from "../visit.ts";
+import { goTo, setTheme, type VisitContext, wantsPart } from "../visit.ts";
 import { actorOf, attempt, contextOf, oneOf, shellOf } from "./page.ts";
 
 type Forms = Pick<SettingsPageProps, "organizationForm" | "accountForm">;
@@ -41,7 +41,7 @@ export async function saveAccount(c: VisitContext): Promise<Response> {
 /** Keeps the theme in this browser. */
 export function saveTheme(c: VisitContext): Response {
   setTheme(c, oneOf(c.get("form").text("theme"), ["system", "light", "dark"]));
-  return goTo(c, paths.settings);
+  return wantsPart(c) ? c.body(null, 204) : goTo(c, paths.settings);
 }
 
 async function show(

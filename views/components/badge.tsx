@@ -5,8 +5,14 @@ import { bucket, classes, initial } from "../format.ts";
 export type Tone = "good" | "warn" | "bad" | "quiet";
 
 /** A short state in words with a coloured dot. */
-export function Badge({ tone, children, large }: { tone: Tone; children?: Child; large?: boolean }) {
-  return <span class={classes("badge", tone, large && "large")}>{children}</span>;
+export function Badge({ tone, children, large, wrap }: {
+  tone: Tone;
+  children?: Child;
+  large?: boolean;
+  /** The words may be many. */
+  wrap?: boolean;
+}) {
+  return <span class={classes("badge", tone, large && "large", wrap && "wrap")}>{children}</span>;
 }
 
 /** The initial of a name on one of eight colours, the same colour for the same name. */
@@ -38,5 +44,5 @@ const outcomeTone: Record<Outcome, Tone> = { ok: "good", denied: "bad", failed: 
 /** The outcome of a recorded call, with its reason where there is one. */
 export function OutcomeBadge({ outcome, reason }: { outcome: Outcome; reason?: string | null | undefined }) {
   const said = reason ? `${outcome}: ${reason.length > 60 ? `${reason.slice(0, 59)}…` : reason}` : outcome;
-  return <Badge tone={outcomeTone[outcome]}>{said}</Badge>;
+  return <Badge tone={outcomeTone[outcome]} wrap>{said}</Badge>;
 }
