@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { DatabaseKind } from "./columns.ts";
 import { initial } from "./0001_initial.ts";
+import { oauth } from "./0002_oauth.ts";
 
 /** One step of the schema: additive, and never edited once it has landed. */
 export interface Migration {
@@ -13,4 +14,5 @@ export interface Migration {
 /** All steps in the order in which they run. */
 export const migrations: readonly Migration[] = [
   { name: "0001_initial", up: initial },
+  { name: "0002_oauth", up: oauth },
 ];

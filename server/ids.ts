@@ -3,7 +3,20 @@ import { randomBytes } from "node:crypto";
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford base 32, lower case
 
 /** The prefixes of all ids, so that a person can tell what an id names. */
-export type IdPrefix = "conn" | "org" | "key" | "usr" | "mem" | "log" | "inv" | "req" | "dk";
+export type IdPrefix =
+  | "conn"
+  | "org"
+  | "key"
+  | "usr"
+  | "mem"
+  | "log"
+  | "inv"
+  | "req"
+  | "dk"
+  | "client"
+  | "grant"
+  | "consent"
+  | "ask";
 
 let pool = randomBytes(4096);
 let used = 0;

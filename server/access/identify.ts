@@ -4,6 +4,8 @@ import { describeError, Log } from "../log.ts";
 import * as apiKeys from "../storage/api_keys.ts";
 import type { Db } from "../storage/dialect.ts";
 import * as members from "../storage/members.ts";
+import * as oauthConsents from "../storage/oauth_consents.ts";
+import * as oauthTokens from "../storage/oauth_tokens.ts";
 import * as organizations from "../storage/organizations.ts";
 import * as sessions from "../storage/sessions.ts";
 import type { Actor } from "./actor.ts";
@@ -12,6 +14,10 @@ import { readOnlyManagement } from "./roles.ts";
 /** What an API key begins with; 43 characters of base64url follow. */
 export const apiKeyPrefix = "mesh_key_";
 const apiKeyLength = apiKeyPrefix.length + 43;
+
+/** What an access token of a client begins with; 43 characters of base64url follow. */
+export const accessTokenPrefix = "mesh_at_";
+const accessTokenLength = accessTokenPrefix.length + 43;
 
 /** How long an answer is used again: a revocation by another process is seen within a second. */
 const freshMs = 800;
@@ -32,7 +38,7 @@ export interface Session {
   readonly extended: boolean;
 }
 
-/** An answer of the database: the actor of a key, until when it may be used (process clock), when the key ends. */
+/** An answer of the database: the actor of a token, until when it may be used (process clock), when the token ends. */
 interface Entry {
   readonly actor: Actor | null;
   readonly freshUntil: number;
@@ -44,7 +50,7 @@ interface Lookup {
   readonly answer: Promise<Actor | null>;
 }
 
-/** Tells who is behind a token. Remembers keys for less than a second, sessions not at all. */
+/** Tells who is behind a token. Remembers keys and clients' tokens for less than a second, sessions not at all. */
 export class Identities {
   readonly #db: Db;
   readonly #log: Log;
@@ -59,9 +65,10 @@ export class Identities {
     this.#log = log;
   }
 
-  /** The actor of an API key, or null; at once where the answer is less than a second old. */
+  /** The actor of an API key or access token, or null; at once where the answer is less than a second old. */
   byBearer(token: string): Actor | null | Promise<Actor | null> {
-    if (token.length !== apiKeyLength || !token.startsWith(apiKeyPrefix)) return null;
+    const isKey = token.length === apiKeyLength && token.startsWith(apiKeyPrefix);
+    if (!isKey && !(token.length === accessTokenLength && token.startsWith(accessTokenPrefix))) return null;
     const hash = hashToken(token);
     const entry = this.#known.get(hash) ?? this.#unknown.get(hash);
     const now = performance.now();
@@ -70,7 +77,7 @@ export class Identities {
     }
     const running = this.#lookups.get(hash);
     if (running !== undefined && now < running.freshUntil) return running.answer;
-    return this.#lookUp(hash, now + freshMs);
+    return this.#lookUp(hash, { isKey, freshUntil: now + freshMs });
   }
 
   /** The session behind a cookie, or null where it ended; a use in its later life moves its end. */
@@ -98,18 +105,19 @@ export class Identities {
         limits: null,
         keyId: null,
         clientId: null,
+        resource: null,
       }),
     };
   }
 
-  /** The same person in another organization, or null where they do not belong to it; a key stays in its own. */
+  /** The same person in another organization, or null where they do not belong to it; keys and tokens stay in their own. */
   async actorIn(actor: Actor, organizationId: string): Promise<Actor | null> {
-    if (actor.kind === "key") return actor.organizationId === organizationId ? actor : null;
+    if (actor.kind !== "session") return actor.organizationId === organizationId ? actor : null;
     const roles = await members.rolesOf(this.#db, organizationId, actor.userId);
     return roles ? Object.freeze({ ...actor, organizationId, roles }) : null;
   }
 
-  /** Forgets every answer: called by whatever changes keys, members, roles or sessions. */
+  /** Forgets every answer: called by whatever changes keys, tokens, members, roles or sessions. */
   forget(): void {
     this.#known.clear();
     this.#unknown.clear();
@@ -121,9 +129,13 @@ export class Identities {
     while (this.#writes.size > 0) await Promise.all(this.#writes);
   }
 
-  #lookUp(hash: string, freshUntil: number): Promise<Actor | null> {
+  #lookUp(
+    hash: string,
+    { isKey, freshUntil }: { isKey: boolean; freshUntil: number },
+  ): Promise<Actor | null> {
     const lookups = this.#lookups;
-    const answer = this.#ask(hash).then(({ actor, expiresAt }) => {
+    const asked = isKey ? this.#askForKey(hash) : this.#askForToken(hash);
+    const answer = asked.then(({ actor, expiresAt }) => {
       if (lookups === this.#lookups) {
         (actor ? this.#known : this.#unknown).set(hash, { actor, expiresAt, freshUntil });
         (actor ? this.#unknown : this.#known).delete(hash);
@@ -137,36 +149,72 @@ export class Identities {
     return answer;
   }
 
-  async #ask(hash: string): Promise<{ actor: Actor | null; expiresAt: number }> {
+  async #askForKey(hash: string): Promise<Answer> {
     const found = await apiKeys.identify(this.#db, hash);
     const expiresAt = found?.key.expiresAt ?? Infinity;
-    if (!found || Date.now() >= expiresAt) return { actor: null, expiresAt: Infinity };
+    if (!found || Date.now() >= expiresAt) return nobody;
     const { key, user, roles } = found;
-    this.#noteUse(key);
+    const { id, organizationId } = key;
+    this.#noteUse(key.lastUsedAt, (times) => apiKeys.touch(this.#db, organizationId, { id, ...times }));
     const actor: Actor = Object.freeze({
       kind: "key",
       userId: user.id,
       name: user.name,
       email: user.email,
-      organizationId: key.organizationId,
+      organizationId,
       roles,
       limits: key.permissions ?? readOnlyManagement,
-      keyId: key.id,
+      keyId: id,
       clientId: null,
+      resource: null,
     });
     return { actor, expiresAt };
   }
 
-  #noteUse({ id, organizationId, lastUsedAt }: apiKeys.ApiKeyRow): void {
+  async #askForToken(hash: string): Promise<Answer> {
+    const found = await oauthTokens.identify(this.#db, hash);
+    if (!found || Date.now() >= found.expiresAt) return nobody;
+    const { consentId: id, organizationId, user, roles, expiresAt } = found;
+    this.#noteUse(
+      found.lastUsedAt,
+      (times) => oauthConsents.touch(this.#db, organizationId, { id, ...times }),
+    );
+    const actor: Actor = Object.freeze({
+      kind: "token",
+      userId: user.id,
+      name: user.name,
+      email: user.email,
+      organizationId,
+      roles,
+      limits: found.permissions,
+      keyId: null,
+      clientId: found.clientId,
+      resource: found.resource,
+    });
+    return { actor, expiresAt };
+  }
+
+  #noteUse(
+    lastUsedAt: number | null,
+    touch: (times: { now: number; every: number }) => Promise<void>,
+  ): void {
     const now = Date.now();
     if (lastUsedAt !== null && now - lastUsedAt < lastUsedEveryMs) return;
-    const write = apiKeys.touch(this.#db, organizationId, { id, now, every: lastUsedEveryMs })
+    const write = touch({ now, every: lastUsedEveryMs })
       .catch((error: unknown) =>
-        this.#log.warn("use of a key was not noted", { keyId: id, error: describeError(error) })
+        this.#log.warn("use of a token was not noted", { error: describeError(error) })
       ).finally(() => this.#writes.delete(write));
     this.#writes.add(write);
   }
 }
+
+/** What the database knows of a token. */
+interface Answer {
+  readonly actor: Actor | null;
+  readonly expiresAt: number;
+}
+
+const nobody: Answer = { actor: null, expiresAt: Infinity };
 
 /** What is stored of a token: its SHA-256, base64url. */
 export function hashToken(token: string): string {

@@ -90,7 +90,7 @@ export const listOrganizations = defineAction({
     const own = await organizations.listOfUser(db, actor.userId);
     const theirs = userId === actor.userId ? own : await organizations.listOfUser(db, userId);
     // A key knows of its own organization only.
-    const visible = new Set(actor.kind === "key" ? [actor.organizationId] : own.map((one) => one.id));
+    const visible = new Set(actor.kind !== "session" ? [actor.organizationId] : own.map((one) => one.id));
     const shared = theirs.filter((one) => visible.has(one.id));
     return { organizations: shared.map((one) => ({ ...toOrganization(one), role: one.roles })) };
   },

@@ -26,7 +26,7 @@ export const getUser = defineAction({
   output: z.object({ user: userEntity.nullable() }),
   run: async ({ db, actor }, { id }) => {
     // A key sees the people of its own organization only.
-    const within = actor.kind === "key" ? actor.organizationId ?? "" : undefined;
+    const within = actor.kind !== "session" ? actor.organizationId ?? "" : undefined;
     const visible = id === actor.userId || await users.shareOrganization(db, [actor.userId, id], within);
     const user = visible ? await users.find(db, id) : null;
     return { user: user && { ...user, createdAt: isoOf(user.createdAt), updatedAt: isoOf(user.updatedAt) } };

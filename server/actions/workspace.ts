@@ -28,7 +28,7 @@ export const getWorkspace = defineAction({
     const { organizationId } = actor;
     const joined = await organizations.listOfUser(db, actor.userId);
     // A key knows of its own organization only.
-    const visible = actor.kind === "key" ? joined.filter((one) => one.id === organizationId) : joined;
+    const visible = actor.kind !== "session" ? joined.filter((one) => one.id === organizationId) : joined;
     const own = visible.map(({ id, name }) => ({ id, name }));
     const keysOf = isManager(actor) ? undefined : actor.userId;
     return {

@@ -1,4 +1,5 @@
 import type { Db } from "./dialect.ts";
+import * as oauthConsents from "./oauth_consents.ts";
 
 /** A person's place in an organization; times in milliseconds. */
 export interface MemberRow {
@@ -115,10 +116,11 @@ export async function updateRoles(
   return result.numUpdatedRows > 0n;
 }
 
-/** Removes a member with the keys that they made here, so that the keys do not come back with the member. */
+/** Removes a member with their keys and what they allowed clients here: nothing of it comes back with the member. */
 export async function remove(db: Db, organizationId: string, member: MemberRow): Promise<boolean> {
   await db.deleteFrom("api_keys").where("organization_id", "=", organizationId)
     .where("user_id", "=", member.userId).execute();
+  await oauthConsents.removeOfMember(db, organizationId, member.userId);
   const result = await db.deleteFrom("members").where("organization_id", "=", organizationId)
     .where("id", "=", member.id).executeTakeFirst();
   return result.numDeletedRows > 0n;

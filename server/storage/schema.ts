@@ -13,6 +13,11 @@ export interface Schema {
   task_owners: TaskOwnersTable;
   throttles: ThrottlesTable;
   audit_log: AuditLogTable;
+  oauth_clients: OauthClientsTable;
+  oauth_requests: OauthRequestsTable;
+  oauth_consents: OauthConsentsTable;
+  oauth_codes: OauthCodesTable;
+  oauth_tokens: OauthTokensTable;
 }
 
 /** Facts about the installation by name, such as the check value of the master key. */
@@ -178,4 +183,90 @@ export interface AuditLogTable {
   request_bytes: number;
   response_bytes: number;
   properties: string | null;
+}
+
+/** Applications that have an id of ours: registered by themselves or by an admin. */
+export interface OauthClientsTable {
+  id: string;
+  /** Null for those that registered themselves. */
+  organization_id: string | null;
+  name: string;
+  /** SHA-256 of the secret, base64url; null for a public client. */
+  secret_hash: string | null;
+  /** JSON arrays. */
+  redirect_uris: string;
+  grant_types: string;
+  auth_method: string;
+  client_uri: string | null;
+  /** Whom the client acts as, and what it may do, where it acts without a person. */
+  owner_id: string | null;
+  permissions: string | null;
+  created_at: number;
+  /** When a client that nobody ever allowed anything goes away; null for all others. */
+  unused_until: number | null;
+  last_used_at: number | null;
+}
+
+/** Questions that wait on the consent page, each for one browser session. */
+export interface OauthRequestsTable {
+  id: string;
+  session_hash: string;
+  user_id: string;
+  /** The checked request as JSON. */
+  asked: string;
+  created_at: number;
+  expires_at: number;
+}
+
+/** What a person has allowed a client; the permission set of a row never changes. */
+export interface OauthConsentsTable {
+  id: string;
+  organization_id: string;
+  user_id: string;
+  client_id: string;
+  client_name: string;
+  /** Fingerprint of what the client said of itself when it was allowed. */
+  client_print: string;
+  resource: string;
+  permissions: string;
+  /** The address that the client last asked to return to; null for a client that acts without a person. */
+  redirect_uri: string | null;
+  /** SHA-256 of organization, person, client, resource and permission set, base64url. */
+  match_hash: string;
+  created_at: number;
+  updated_at: number;
+  last_used_at: number | null;
+}
+
+export interface OauthCodesTable {
+  /** SHA-256 of the code, base64url. */
+  code_hash: string;
+  /** The family of tokens that comes of it. */
+  grant_id: string;
+  consent_id: string;
+  organization_id: string;
+  /** Null where the request left it out. */
+  redirect_uri: string | null;
+  challenge: string;
+  scope: string;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+}
+
+export interface OauthTokensTable {
+  /** SHA-256 of the token, base64url. */
+  token_hash: string;
+  /** `access` or `refresh`. */
+  kind: string;
+  grant_id: string;
+  consent_id: string;
+  organization_id: string;
+  /** The refresh token that this one followed. */
+  parent_hash: string | null;
+  scope: string;
+  created_at: number;
+  expires_at: number;
+  /** When a refresh token was exchanged. */
+  used_at: number | null;
 }

@@ -54,6 +54,7 @@ onSqlite("a key's actor carries its owner, its organization and its own limits",
     limits: { conn_1: ["read"] },
     keyId: id,
     clientId: null,
+    resource: null,
   });
   const actor = await identities.byBearer(plain.secret);
   assert.deepEqual(actor?.limits, readOnlyManagement, "omitted permissions read the management lists only");
@@ -63,7 +64,7 @@ onSqlite("a key's actor carries its owner, its organization and its own limits",
 onSqlite("what is no key is refused without asking the database", (db) => {
   const identities = new Identities({ db });
   for (
-    const token of ["", "mesh_key_", "x".repeat(52), newSecret("mesh_at_"), newSecret(apiKeyPrefix) + "x"]
+    const token of ["", "mesh_key_", "x".repeat(52), newSecret("mesh_rt_"), newSecret(apiKeyPrefix) + "x"]
   ) {
     assert.equal(identities.byBearer(token), null);
   }
@@ -225,6 +226,7 @@ onEachDatabase(
         limits: null,
         keyId: null,
         clientId: null,
+        resource: null,
       });
     });
   },

@@ -14,6 +14,7 @@ function person(roles: string[]): Actor {
     limits: null,
     keyId: null,
     clientId: null,
+    resource: null,
   };
 }
 

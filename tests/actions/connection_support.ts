@@ -20,7 +20,7 @@ export async function someone(
   const organization = organizationId ?? (await addOrganization(db, "Northwind")).id;
   await addMember(db, organization, { userId: user.id, roles });
   const { id: userId, name, email } = user;
-  const none = { limits: null, keyId: null, clientId: null };
+  const none = { limits: null, keyId: null, clientId: null, resource: null };
   return { kind: "session", userId, name, email, organizationId: organization, roles, ...none };
 }
 
