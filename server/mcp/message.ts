@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import { isRawNumber, parseExactly, type RawNumber } from "../upstream/json.ts";
+import { isRawNumber, parseExactly, type RawNumber, TooDeep } from "../upstream/json.ts";
 
 /** A JSON-RPC id as it came; null where a message has none or none that can be answered. */
 export type MessageId = string | number | RawNumber | null;
@@ -117,18 +117,9 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 function parse(text: string): unknown {
   try {
     return parseExactly(text);
-  } catch {
-    throw new MessageError("Cannot read the message: it is not JSON", { status: 400, code: rpcCodes.parse });
-  }
-}
-
-/** The checked message as it is sent on. Throws MessageError where it is nested too deeply to be written. */
-export function textOf(message: Message): string {
-  try {
-    return JSON.stringify(message.body);
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw invalid("it is nested too deeply", message.id);
+  } catch (error) {
+    const what = error instanceof TooDeep ? "it is nested too deeply" : "it is not JSON";
+    throw new MessageError(`Cannot read the message: ${what}`, { status: 400, code: rpcCodes.parse });
   }
 }
 

@@ -15,7 +15,6 @@ import {
   parseMessage,
   readBody,
   rpcCodes,
-  textOf,
 } from "./message.ts";
 import { checkModernHeaders, isModern } from "./modern.ts";
 import { misnamed, missingAction } from "./needs.ts";
@@ -84,7 +83,7 @@ async function passMessage(call: Call): Promise<Response> {
   const tasks = ruling instanceof Promise ? await ruling : ruling;
   if (tasks.refusal !== null) return await refuse(call, { status: 200, text: tasks.refusal });
   const headers = requestHeaders(call, call.modern, message.method);
-  return await sendOn(call, tasks, { headers, body: textOf(message) });
+  return await sendOn(call, tasks, { headers, body: JSON.stringify(message.body) });
 }
 
 function checkShape({ message, modern, request }: Call): void {

@@ -1,4 +1,4 @@
-import { isRawNumber, parseExactly, type RawNumber } from "./json.ts";
+import { isRawNumber, parseExactly, parseJson, type RawNumber } from "./json.ts";
 
 /** What is known of an answer when it is settled. */
 export interface Settled {
@@ -71,7 +71,7 @@ export interface Read {
  */
 export function readResponses(text: string, watch: Watch): Read {
   // What is written again must not lose digits; what is only looked at may.
-  const parsed: unknown = watch.mustRewrite ? parseExactly(text) : JSON.parse(text);
+  const parsed: unknown = watch.mustRewrite ? parseExactly(text) : parseJson(text);
   let answer: Record<string, unknown> | null = null;
   let changed = false;
   for (const message of Array.isArray(parsed) ? parsed : [parsed]) {
@@ -112,7 +112,7 @@ export async function wholeAnswer(
 
 /** What JSON without the awaited answer says instead. */
 function insteadOfAnswer(text: string): string {
-  const parsed: unknown = JSON.parse(text);
+  const parsed = parseJson(text);
   const error = isResponse(parsed) ? parsed.error : undefined;
   const message = typeof error === "object" && error !== null && "message" in error ? error.message : null;
   return typeof message === "string" ? message : "it is not the answer to the request";
