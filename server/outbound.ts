@@ -51,9 +51,10 @@ export class Outbound {
     const bounds = { timeoutMs: request.connectTimeoutMs ?? connectTimeoutMs, signal: request.signal };
     for (let mayRepeat = true;; mayRepeat = false) {
       if (request.signal?.aborted) throw aborted(target, request.signal);
-      if (this.#pool.isBehind()) await this.#pool.catchUp();
-      const connection = (mayRepeat ? this.#pool.take(target) : null) ??
-        await this.#pool.open(target, bounds);
+      const now = performance.now();
+      if (this.#pool.isBehind(now)) await this.#pool.catchUp();
+      const rested = mayRepeat ? this.#pool.take(target, now) : null;
+      const connection = rested ?? await this.#pool.open(target, bounds);
       try {
         return await connection.exchange(message, request);
       } catch (error) {

@@ -1,11 +1,13 @@
 import { type BodyReader, ChunkedBody, CloseBody, LengthBody } from "./body.ts";
 import { OutboundError, type OutboundStage } from "./errors.ts";
-import { Malformed, parseHead, type ResponseHead } from "./head.ts";
+import { headLength, Malformed, parseHead, type ResponseHead } from "./head.ts";
 import { type Socket, Wire } from "./wire.ts";
 
 /** Who lends connections out: keeps the clock of their deadlines and hears how each exchange ended. */
 export interface Lender {
-  /** The count, on the lender's clock, that lies this many milliseconds ahead. */
+  /** The time in milliseconds, up to one tick late. */
+  now(): number;
+  /** The count of ticks that lies this many milliseconds ahead. */
   deadlineIn(milliseconds: number): number;
   /** The connection can carry another exchange. */
   returned(connection: Connection): void;
@@ -78,9 +80,9 @@ export class Connection {
   #reusable = true;
 
   closed = false;
-  /** The lender's count at which the current wait has taken too long; 0 is never. */
+  /** The lender's count of ticks at which the current wait has taken too long; 0 is never. */
   deadline = 0;
-  /** When it was last returned, by performance.now(), and how long it may then stay idle. */
+  /** When it was last returned, on the lender's clock, and for how many milliseconds it may then rest. */
   idleSince = 0;
   idleLimitMs = idleLimitMs;
 
@@ -157,7 +159,7 @@ export class Connection {
   /** Begins to be idle: watches for the server's close. */
   rest(): void {
     this.#busy = false;
-    this.idleSince = performance.now();
+    this.idleSince = this.#lender.now();
     this.#wire.watch(this.#idleEnded);
   }
 
@@ -293,14 +295,4 @@ export class Connection {
   #error(stage: OutboundStage, reason: string, cause?: unknown): OutboundError {
     return new OutboundError(stage, `Cannot call "${this.#origin}": ${reason}`, cause);
   }
-}
-
-/** Length of the head with its empty line, 0 while incomplete. A bare LF never ends one, so it is refused here. */
-function headLength(bytes: Uint8Array, from: number): number {
-  for (let i = from; i < bytes.length; i++) {
-    if (bytes[i] !== 0x0a) continue;
-    if (bytes[i - 1] !== 0x0d) throw new Malformed("its headers hold a bare line break");
-    if (bytes[i - 2] === 0x0a) return i + 1;
-  }
-  return 0;
 }

@@ -16,10 +16,7 @@ export interface ResponseHead {
 
 const maxHeaders = 256;
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 section 5.6.2
-const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([^\r\n]*))?$/; // RFC 9112 section 4
-// Bare CR or LF, obs-fold and control characters, in one pass (RFC 9112 sections 2.2 and 5.2).
-// deno-lint-ignore no-control-regex
-const forbidden = /\r[^\n]|[^\r]\n|\n[ \t]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
+const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r]*)?\r\n/; // RFC 9112 section 4
 const sendable = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 section 5.5, with obs-text
 
 /** The client writes these itself, so a caller that sets one could break the framing. */
@@ -67,15 +64,34 @@ export function isToken(text: string): boolean {
   return token.test(text);
 }
 
-/** Reads a response head up to and including its empty line; throws Malformed with the reason. */
+/**
+ * The length of a response head with its empty line, 0 while that has not arrived; `from` is where to look on.
+ * Throws Malformed for what no head may hold (RFC 9112 sections 2.2 and 5.2).
+ */
+export function headLength(bytes: Uint8Array, from: number): number {
+  for (let i = from; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (byte >= 0x20 && byte !== 0x7f) continue;
+    if (byte === 0x0a) {
+      if (bytes[i - 1] !== 0x0d) throw new Malformed("its headers hold a bare line break");
+      if (bytes[i - 2] === 0x0a) return i + 1;
+      if (isBlank(bytes[i + 1])) throw new Malformed("its headers hold a folded line");
+    } else if (byte === 0x0d) {
+      if (i + 1 < bytes.length && bytes[i + 1] !== 0x0a) {
+        throw new Malformed("its headers hold a bare line break");
+      }
+    } else if (byte !== 0x09) throw new Malformed("its headers hold a control character");
+  }
+  return 0;
+}
+
+/** Reads a response head that headLength found; throws Malformed with the reason. */
 export function parseHead(text: string): ResponseHead {
-  if (forbidden.test(text)) throw new Malformed("its headers hold a bare line break or control character");
-  const lineEnd = text.indexOf("\r\n");
-  const line = statusLine.exec(text.slice(0, lineEnd));
+  const line = statusLine.exec(text);
   if (line === null) throw new Malformed("its status line is malformed");
   const headers: [string, string][] = [];
   const end = text.length - 2;
-  for (let at = lineEnd + 2; at < end;) {
+  for (let at = line[0].length; at < end;) {
     const next = text.indexOf("\r\n", at);
     const colon = text.indexOf(":", at);
     if (colon < 0 || colon > next) throw new Malformed("a header line has no colon");
@@ -92,7 +108,10 @@ function headerName(raw: string): string {
   // No whitespace before the colon (RFC 9112 section 5.1).
   if (!token.test(raw)) throw new Malformed("a header name is malformed");
   const name = raw.toLowerCase();
-  if (responseNames.size < maxNames && raw.length <= maxKnownName) responseNames.set(raw, name);
+  if (responseNames.size < maxNames && raw.length <= maxKnownName) {
+    // A copy, because a slice would keep the whole head in memory.
+    responseNames.set([...raw].join(""), [...name].join(""));
+  }
   return name;
 }
 
@@ -102,7 +121,7 @@ function headerValue(text: string, from: number, to: number): string {
   return text.slice(from, to);
 }
 
-function isBlank(code: number): boolean {
+function isBlank(code: number | undefined): boolean {
   return code === 0x20 || code === 0x09;
 }
 

@@ -50,8 +50,8 @@ export class Pool implements Lender {
   }
 
   /** Whether the event loop has been held up, so that servers may have closed connections unseen. */
-  isBehind(): boolean {
-    return this.#timer !== undefined && performance.now() - this.#tickedAt > tickMs + behindMs;
+  isBehind(now: number): boolean {
+    return this.#timer !== undefined && now - this.#tickedAt > tickMs + behindMs;
   }
 
   /** Lets the event loop see what its sockets have to tell: one turn is not always enough. */
@@ -60,11 +60,11 @@ export class Pool implements Lender {
   }
 
   /** A connection at rest, the latest used first; null when there is none. */
-  take(endpoint: Endpoint): Connection | null {
+  take(endpoint: Endpoint, now: number): Connection | null {
     const idle = this.#origins.get(endpoint.origin)?.idle;
     if (idle === undefined) return null;
     for (let connection = idle.pop(); connection; connection = idle.pop()) {
-      if (performance.now() - connection.idleSince < connection.idleLimitMs) return connection;
+      if (now - connection.idleSince < connection.idleLimitMs) return connection;
       connection.destroy();
     }
     return null;
@@ -95,6 +95,10 @@ export class Pool implements Lender {
     for (const origin of [...this.#origins.values()]) {
       for (const connection of [...origin.idle]) connection.destroy();
     }
+  }
+
+  now(): number {
+    return this.#tickedAt;
   }
 
   deadlineIn(milliseconds: number): number {

@@ -75,16 +75,20 @@ export class Wire {
 
   // One piece, so that a request usually is one segment and one system call.
   #encode(head: string, body: Uint8Array | string): Uint8Array {
-    const most = head.length * 2 + (typeof body === "string" ? body.length * 3 : body.length);
+    const text = typeof body === "string" ? head + body : head;
+    const most = text.length * 3 + (typeof body === "string" ? 0 : body.length);
     const out = most <= this.#output.length ? this.#output : new Uint8Array(most);
-    let at = encoder.encodeInto(head, out).written;
-    // Header values may hold obs-text, which is one byte a character (RFC 9110 section 5.5).
-    if (at !== head.length) at = Buffer.from(out.buffer).write(head, 0, "latin1");
-    if (typeof body === "string") {
-      return out.subarray(0, at + encoder.encodeInto(body, out.subarray(at)).written);
+    let at = encoder.encodeInto(text, out).written;
+    if (at !== text.length) {
+      // Header values may hold obs-text, which is one byte a character (RFC 9110 section 5.5).
+      at = Buffer.from(out.buffer).write(head, 0, "latin1");
+      if (typeof body === "string") at += encoder.encodeInto(body, out.subarray(at)).written;
     }
-    out.set(body, at);
-    return out.subarray(0, at + body.length);
+    if (typeof body !== "string") {
+      out.set(body, at);
+      at += body.length;
+    }
+    return out.subarray(0, at);
   }
 
   /** Waits for more bytes in the buffer; false at the end of the stream. */

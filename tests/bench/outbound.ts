@@ -86,6 +86,12 @@ async function start(...args: string[]): Promise<{ url: string; child: Deno.Chil
   return { url: `http://127.0.0.1:${new TextDecoder().decode(value).trim()}/mcp`, child };
 }
 
+/** Processor time of a process so far, in microseconds: it hardly depends on what else the machine does. */
+function processorMicroseconds(pid: number): number {
+  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
 function residentMiB(pid: number): number {
   const kib = /VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
   return Math.round(Number(kib) / 1024);
@@ -103,21 +109,23 @@ async function load(url: string, connections: number, seconds: number): Promise<
   const find = (pattern: RegExp) => pattern.exec(text)?.[1] ?? "-";
   return [
     find(/Requests\/sec:\s+([\d.]+)/),
-    find(/50%\s+(\S+)/),
-    find(/99%\s+(\S+)/),
+    find(/\n\s+50%\s+(\S+)/),
+    find(/\n\s+99%\s+(\S+)/),
     find(/Non-2xx or 3xx responses: (\d+)/),
   ];
 }
 
 async function main(seconds: number): Promise<void> {
   const upstream = await start("upstream");
-  console.log(["client", "connections", "requests/s", "p50", "p99", "not 2xx", "MiB"].join("\t"));
+  console.log(["client", "connections", "requests/s", "p50", "p99", "not 2xx", "CPU us", "MiB"].join("\t"));
   for (const name of ["direct", ...Object.keys(relays)]) {
     const { url, child } = name === "direct" ? upstream : await start("relay", name, upstream.url);
     await load(url, 16, 2);
     for (const connections of [1, 16, 64]) {
+      const before = processorMicroseconds(child.pid);
       const figures = await load(url, connections, seconds);
-      console.log([name, connections, ...figures, residentMiB(child.pid)].join("\t"));
+      const processor = (processorMicroseconds(child.pid) - before) / (Number(figures[0]) * seconds);
+      console.log([name, connections, ...figures, processor.toFixed(1), residentMiB(child.pid)].join("\t"));
     }
     if (name !== "direct") child.kill();
   }

@@ -34,8 +34,8 @@ const refused: Refused[] = [
   { name: "an escape in a value", bytes: `${ok}A: \x1b[31m\r\n\r\n`, says: /control character/ },
   { name: "a delete in a value", bytes: `${ok}A: \x7f\r\n\r\n`, says: /control character/ },
   // RFC 9112 section 5: field lines
-  { name: "obs-fold by a space", bytes: `${ok}A: b\r\n c\r\n\r\n`, says: /line break/ },
-  { name: "obs-fold by a tab", bytes: `${ok}A: b\r\n\tc\r\n\r\n`, says: /line break/ },
+  { name: "obs-fold by a space", bytes: `${ok}A: b\r\n c\r\n\r\n`, says: /folded line/ },
+  { name: "obs-fold by a tab", bytes: `${ok}A: b\r\n\tc\r\n\r\n`, says: /folded line/ },
   { name: "a space before the colon", bytes: `${ok}Content-Length : 0\r\n\r\n`, says: /header name/ },
   { name: "an empty name", bytes: `${ok}: b\r\n\r\n`, says: /header name/ },
   { name: "a name with a bracket", bytes: `${ok}A(: b\r\n\r\n`, says: /header name/ },
