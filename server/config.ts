@@ -20,6 +20,10 @@ export interface Config {
   readonly auditRetentionDays: number;
   /** The longest silence of an upstream during a call, in seconds. */
   readonly upstreamTimeoutSeconds: number;
+  /** How long an access token of a client lives, in seconds. */
+  readonly accessTokenSeconds: number;
+  /** How long a client stays signed in without using its refresh token, in days. */
+  readonly refreshTokenDays: number;
   readonly auth: AuthConfig;
 }
 
@@ -142,6 +146,20 @@ export const settings = {
     help: "Longest silence of an upstream server during a call; progress starts it anew",
     parse: (text) => wholeNumber(text, { min: 1, max: 86400 }),
   }),
+  accessTokenSeconds: setting({
+    env: "ACCESS_TOKEN_SECONDS",
+    fallback: "3600",
+    secret: false,
+    help: "How long an access token of a signed-in client lives",
+    parse: (text) => wholeNumber(text, { min: 60, max: 86400 }),
+  }),
+  refreshTokenDays: setting({
+    env: "REFRESH_TOKEN_DAYS",
+    fallback: "30",
+    secret: false,
+    help: "Days that a client stays signed in without being used",
+    parse: (text) => wholeNumber(text, { min: 1, max: 365 }),
+  }),
 };
 
 function nonEmpty(text: string): string {
@@ -255,6 +273,8 @@ export function loadConfig(source: Source = processSource): Config {
     outboundAllow: read(settings.outboundAllow, source),
     auditRetentionDays: read(settings.auditRetentionDays, source),
     upstreamTimeoutSeconds: read(settings.upstreamTimeoutSeconds, source),
+    accessTokenSeconds: read(settings.accessTokenSeconds, source),
+    refreshTokenDays: read(settings.refreshTokenDays, source),
     auth: loadAuthConfig(read(settings.authConfigPath, source), source),
   });
 }
