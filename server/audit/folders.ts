@@ -12,14 +12,11 @@ export interface Folder {
 
 /** Makes and locks a new folder below `root`. */
 export async function claimFolder(root: string): Promise<Folder> {
-  if (typeof Deno.FsFile.prototype.tryLockSync !== "function") {
-    throw new Error("Deno 2.8 or newer is needed");
-  }
   await Deno.mkdir(root, { recursive: true, mode: 0o700 });
-  return await alone(root, () => {
+  return await alone(root, async () => {
     const path = `${root}/${newId("log").slice("log_".length)}`;
     Deno.mkdirSync(path, { mode: 0o700 });
-    const lock = takeLock(path);
+    const lock = await takeLock(path);
     if (!lock) throw new Error(`Cannot lock '${path}'`);
     return { root, path, lock, segments: [] };
   });
@@ -28,13 +25,15 @@ export async function claimFolder(root: string): Promise<Folder> {
 /** Locks every folder beside `own` whose process has ended. */
 export async function adoptFolders(own: Folder): Promise<Folder[]> {
   const { root } = own;
-  return await alone(root, () => {
-    const paths = [...Deno.readDirSync(root)].filter((entry) => entry.isDirectory).map((entry) => entry.name);
-    return paths.sort().flatMap((name) => {
+  return await alone(root, async () => {
+    const names = [...Deno.readDirSync(root)].filter((entry) => entry.isDirectory).map((entry) => entry.name);
+    const found: Folder[] = [];
+    for (const name of names.sort()) {
       const path = `${root}/${name}`;
-      const lock = path === own.path ? null : takeLock(path);
-      return lock ? adopted({ root, path, lock, segments: segmentsIn(path) }) : [];
-    });
+      const lock = path === own.path ? null : await takeLock(path);
+      if (lock) found.push(...adopted({ root, path, lock, segments: segmentsIn(path) }));
+    }
+    return found;
   });
 }
 
@@ -58,18 +57,28 @@ export function release(folder: Folder, emptied: boolean): void {
 }
 
 /** Runs `work` while no other process makes or takes over folders here. */
-async function alone<T>(root: string, work: () => T): Promise<T> {
+async function alone<T>(root: string, work: () => Promise<T>): Promise<T> {
   using gate = await Deno.open(`${root}/lock`, { create: true, write: true, mode: 0o600 });
   await gate.lock(true);
-  return work();
+  return await work();
 }
 
 /** The lock of a folder, or null while a living process has it. The system drops it with the process. */
-function takeLock(path: string): Deno.FsFile | null {
+async function takeLock(path: string): Promise<Deno.FsFile | null> {
   const file = openLock(path);
-  if (!file || file.tryLockSync(true)) return file;
+  if (!file || await tryLock(file)) return file;
   file.close();
   return null;
+}
+
+async function tryLock(file: Deno.FsFile): Promise<boolean> {
+  if ("tryLockSync" in file) return file.tryLockSync(true);
+  // A runtime before 2.8 can only wait for a lock: where it does not come soon, somebody living has it.
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), 200));
+  const locked = await Promise.race([(file as Deno.FsFile).lock(true).then(() => true), patience]);
+  clearTimeout(timer);
+  return locked;
 }
 
 function openLock(path: string): Deno.FsFile | null {

@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import {
   CompiledQuery,
@@ -7,6 +8,7 @@ import {
   MysqlAdapter,
   MysqlDialect,
   PostgresAdapter,
+  PostgresDialect,
   SqliteDialect,
   type SqliteStatement,
   type Updateable,
@@ -36,13 +38,24 @@ export function kindOf(db: Db): DatabaseKind {
 }
 
 async function postgresDialect(url: string, poolMax: number): Promise<Dialect> {
-  const [{ default: postgres }, { PostgresJSDialect }] = await Promise.all([
-    import("postgres"),
-    import("kysely-postgres-js"),
-  ]);
-  const number = { to: 20, from: [20, 1700], serialize: String, parse: Number };
-  const client = postgres(url, { max: poolMax, types: { number }, onnotice: () => {}, connect_timeout: 10 });
-  return new PostgresJSDialect({ postgres: client });
+  const { default: pg } = await import("pg");
+  // 64-bit whole numbers, and sums of them, which the driver would hand over as text.
+  const numbers = new Set([20, 1700]);
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolMax,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    types: {
+      getTypeParser: (oid: number, format?: "text" | "binary") =>
+        numbers.has(oid) ? Number : pg.types.getTypeParser(oid, format),
+    },
+  });
+  // A lost connection fails the query that uses it; without these listeners it would end the process as well.
+  const alreadyTold = () => {};
+  pool.on("connect", (client: EventEmitter) => void client.on("error", alreadyTold));
+  pool.on("error", alreadyTold);
+  return new PostgresDialect({ pool });
 }
 
 async function mysqlDialect(url: string, poolMax: number): Promise<Dialect> {

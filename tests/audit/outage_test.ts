@@ -74,9 +74,7 @@ function onEachServer(
   fn: (parts: { line: Line; db: Db; direct: Db; dir: string }) => Promise<void>,
 ): void {
   onEachDatabase(name, async (_t, url, kind) => {
-    // A file is always within reach. The Postgres driver of today ends the process itself when its connection is
-    // lost (porsager/postgres issue 1208), which no caller can prevent.
-    if (kind !== "mysql") return;
+    if (kind === "sqlite") return; // a file is always within reach
     await withFolder(url, async (direct, dir) => {
       const through = new URL(url);
       const line = new Line(Number(through.port));
