@@ -62,6 +62,8 @@ async function readBytes({ body }: Request): Promise<Blob> {
 export interface Refusal {
   readonly status: 409 | 422 | 429;
   readonly form: FormState;
+  /** Headers of the answer beside the usual ones. */
+  readonly headers: Record<string, string>;
 }
 
 const correctable = ["invalid", "conflict", "outbound_refused", "unauthenticated", "rate_limited"] as const;
@@ -84,7 +86,12 @@ export function refusalOf(
   }
   const said = Object.keys(errors).length > 0 && rest.length === 0;
   const status = error.code === "conflict" ? 409 : error.code === "rate_limited" ? 429 : 422;
-  return { status, form: { values, errors, message: said ? undefined : error.message } };
+  const wait = error.retryAfterSeconds;
+  return {
+    status,
+    form: { values, errors, message: said ? undefined : error.message },
+    headers: wait === undefined ? {} : { "retry-after": String(wait) },
+  };
 }
 
 /** The form's field for one of the action's, which may lie inside of what the form's field says. */

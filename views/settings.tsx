@@ -2,6 +2,7 @@ import type { FormState, Organization, Shell, Theme } from "./types.ts";
 import { Button, ButtonLink } from "./components/button.tsx";
 import { Card, Fact, Facts, PageHead } from "./components/card.tsx";
 import { entered, Form, FormMessage, TextAreaField, TextField } from "./components/form.tsx";
+import { mayFound } from "./components/navigation.tsx";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
 
@@ -114,7 +115,9 @@ export function SettingsPage({ shell, organization, organizationForm, accountFor
     <Layout title="Settings" shell={shell} place="settings">
       <PageHead
         title="Settings"
-        actions={<ButtonLink icon="plus" href={paths.newOrganization}>New organization</ButtonLink>}
+        actions={mayFound(shell) && (
+          <ButtonLink icon="plus" href={paths.newOrganization}>New organization</ButtonLink>
+        )}
       />
       <div class="stack narrow">
         {organization && (

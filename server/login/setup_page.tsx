@@ -1,7 +1,6 @@
 import { paths } from "../../views/paths.ts";
 import { SetupPage } from "../../views/setup.tsx";
-import type { FormState } from "../../views/types.ts";
-import { refusalOf } from "../form.ts";
+import { type Refusal, refusalOf } from "../form.ts";
 import { goTo, publicShell, type VisitContext, type VisitHandler } from "../visit.ts";
 import type { LoginFacts } from "./record.ts";
 import { startSession } from "./session.ts";
@@ -33,16 +32,16 @@ export function setupPage(options: LoginPageOptions): { showSetup: VisitHandler;
         await startSession(c, services, user.id);
       } catch (error) {
         const values = { ...entered, password: "", token };
-        const { status, form } = refusalOf(error, { values, names: { setupToken: "token" } });
-        return await show(c, form, status);
+        const { status, form, headers } = refusalOf(error, { values, names: { setupToken: "token" } });
+        return await show(c, { form, status, headers });
       }
       return goTo(c, paths.home);
     },
   };
 }
 
-async function show(c: VisitContext, form?: FormState, status: 200 | 409 | 422 | 429 = 200) {
+async function show(c: VisitContext, { form, status, headers }: Partial<Refusal> = {}) {
   const tokenRequired = asksForSetupToken(c.get("visit").services.config);
   const page = <SetupPage shell={publicShell(c)} tokenRequired={tokenRequired} {...(form && { form })} />;
-  return await c.html(page, status);
+  return await c.html(page, status ?? 200, headers);
 }

@@ -29,8 +29,8 @@ export function signInPage(
         const user = await signIn(services, entered, facts(c));
         await startSession(c, services, user.id);
       } catch (error) {
-        const { status, form } = refusalOf(error, { values: { ...entered, password: "" } });
-        return await show(c, { next, form, status });
+        const { status, form, headers } = refusalOf(error, { values: { ...entered, password: "" } });
+        return await show(c, { next, form, status, headers });
       }
       return goTo(c, next || paths.home);
     },
@@ -45,8 +45,10 @@ interface Shown {
   next: string;
   form?: FormState;
   status?: 200 | 409 | 422 | 429;
+  headers?: Record<string, string>;
 }
 
-async function show(c: VisitContext, { next, form, status = 200 }: Shown): Promise<Response> {
-  return await c.html(<SignInPage shell={publicShell(c)} next={next} {...(form && { form })} />, status);
+async function show(c: VisitContext, { next, form, status = 200, headers }: Shown): Promise<Response> {
+  const page = <SignInPage shell={publicShell(c)} next={next} {...(form && { form })} />;
+  return await c.html(page, status, headers);
 }

@@ -70,7 +70,6 @@ export async function showRemoveMember(c: VisitContext): Promise<Response> {
 
 /** Takes a person out of the organization. */
 export async function removeMember(c: VisitContext): Promise<Response> {
-  demand(c, remove);
   const member = await findMember(c);
   return await orSay(c, async () => {
     await perform(remove, contextOf(c), { memberIdOrEmail: member.id });

@@ -6,7 +6,7 @@ import { perform } from "../actions/action.ts";
 import { createOrganization as create } from "../actions/organizations.ts";
 import { AppError } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
-import { attempt, contextOf, shellOf } from "./page.ts";
+import { actorOf, attempt, contextOf, demand, shellOf } from "./page.ts";
 
 /** The form for a further organization. */
 export async function showNewOrganization(
@@ -14,6 +14,7 @@ export async function showNewOrganization(
   form?: FormState,
   status: 200 | 409 | 422 | 429 = 200,
 ): Promise<Response> {
+  if (actorOf(c).organizationId !== null) demand(c, create);
   return await c.html(<NewOrganizationPage shell={await shellOf(c)} {...(form && { form })} />, status);
 }
 

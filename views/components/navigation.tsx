@@ -60,13 +60,22 @@ function OrganizationMenu({ shell }: { shell: Shell }) {
           </button>
         ))}
       </Form>
-      <hr />
-      <a class="menu-item" href={paths.newOrganization}>
-        <Icon name="plus" />
-        New organization
-      </a>
+      {mayFound(shell) && (
+        <>
+          <hr />
+          <a class="menu-item" href={paths.newOrganization}>
+            <Icon name="plus" />
+            New organization
+          </a>
+        </>
+      )}
     </Menu>
   );
+}
+
+/** True for those who may make a further organization: whoever manages one, or belongs to none. */
+export function mayFound({ canManage, organization }: Shell): boolean {
+  return canManage || organization === null;
 }
 
 function UserMenu({ shell }: { shell: Shell }) {
