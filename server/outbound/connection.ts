@@ -14,7 +14,7 @@ export interface Lender {
   closed(connection: Connection): void;
 }
 
-/** What bounds one exchange; 0 or absent means unbounded. */
+/** What bounds one exchange; what is absent, and a time of 0, does not. */
 export interface Limits {
   /** From the start of sending to the end of the headers. */
   headersTimeoutMs?: number | undefined;
@@ -168,7 +168,7 @@ export class Connection {
     this.#uses++;
     this.#limits = limits;
     this.#stage = "headers";
-    this.#allowedBytes = limits.maxBodyBytes || Infinity;
+    this.#allowedBytes = limits.maxBodyBytes ?? Infinity;
     this.deadline = limits.headersTimeoutMs ? this.#lender.deadlineIn(limits.headersTimeoutMs) : 0;
     limits.signal?.addEventListener("abort", this.#aborted);
   }

@@ -12,7 +12,7 @@ export interface OutboundTarget extends Endpoint {
   readonly requestTail: string;
 }
 
-/** A request, with what bounds it; times in milliseconds, 0 or absent is unbounded. */
+/** A request, with what bounds it; times in milliseconds. */
 export interface OutboundRequest extends Limits {
   method: string;
   /** Connection, Content-Length, Host and their like are set by the client and refused here. */

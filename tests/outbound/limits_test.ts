@@ -207,6 +207,16 @@ Deno.test("a body over the cap is refused by its length, or at the byte that is 
   }
 });
 
+Deno.test("a cap of nothing lets nothing pass", async () => {
+  await using server = answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+  await using empty = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  using outbound = new TestOutbound();
+  for (const maxBodyBytes of [0, -1]) {
+    await failsAt("too_large", /larger than/, outbound.call(server.url, { maxBodyBytes }));
+  }
+  assert.equal(await textOf(await outbound.call(empty.url, { maxBodyBytes: 0 })), "");
+});
+
 Deno.test("a body of exactly the cap passes", async () => {
   for (
     const bytes of [
