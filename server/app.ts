@@ -6,6 +6,7 @@ import { newId } from "./ids.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { authApi } from "./login/auth_api.ts";
 import { isSameOrigin, originFacts, sessionOf } from "./login/session.ts";
+import { asksForSetupToken, isSetUp, newSetupToken } from "./login/setup.ts";
 import { setupPage } from "./login/setup_page.tsx";
 import { signInPage } from "./login/sign_in_page.tsx";
 import { member, ownForms, signedIn, visits } from "./login/visits.ts";
@@ -40,6 +41,11 @@ export interface AppParts {
   lifecycle?: Lifecycle;
   /** Asked by the setup page of a mesh that others can reach; null where only this machine can. */
   setupToken?: string | null;
+}
+
+/** The token that setting up asks for, to be printed at start; null where it asks for none. */
+export async function makeSetupToken({ config, db }: Services): Promise<string | null> {
+  return asksForSetupToken(config) && !await isSetUp(db) ? newSetupToken() : null;
 }
 
 /** The route table: every mount and its middleware, top to bottom. */

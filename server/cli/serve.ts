@@ -1,8 +1,7 @@
-import { makeApp } from "../app.ts";
-import { isLoopbackHost, loadConfig } from "../config.ts";
+import { makeApp, makeSetupToken } from "../app.ts";
+import { loadConfig } from "../config.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { version } from "../version.ts";
-import { newSecret } from "../ids.ts";
 import { Lifecycle } from "../lifecycle.ts";
 import { startServices, stopServices } from "../start.ts";
 
@@ -14,11 +13,12 @@ export async function serve(): Promise<number> {
   const config = loadConfig();
   const services = await startServices(config);
   const lifecycle = new Lifecycle();
-  const setupToken = isLoopbackHost(config.host) ? null : newSecret("");
+  const setupToken = await makeSetupToken(services);
   const app = makeApp({ services, lifecycle, setupToken });
   const stop = new AbortController();
   const server = listen(config, (request, info) => app.fetch(request, info), stop.signal);
   console.log(`MCP Mesh ${version} is ready at ${config.baseUrl}`);
+  if (setupToken) console.log(`To set it up, open ${config.baseUrl}/setup and give the token ${setupToken}`);
   const signal = await stopSignal();
   services.log.info("stopping", { signal });
   const closed = server.shutdown(); // accepts nothing new and lets answers under way finish
