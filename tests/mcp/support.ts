@@ -5,6 +5,7 @@ import * as auditLog from "../../server/storage/audit_log.ts";
 import * as connections from "../../server/storage/connections.ts";
 import { placeOf } from "../../server/upstream/credentials.ts";
 import { type Mesh, type Person, startMesh } from "../support/app.ts";
+import type { Behaviour, HostileRequest } from "../support/upstreams.ts";
 
 export type { Mesh, Person };
 
@@ -217,4 +218,29 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
     if (Date.now() > deadline) throw new Error(`It never became true: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+interface Reply {
+  status?: string;
+  type?: string | null;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/** An upstream that answers every request with what is made of it. */
+export function replying(make: (request: HostileRequest) => Reply): Behaviour {
+  return async ({ request, send }) => {
+    const { status = "200 OK", type = "application/json", headers = {}, body = "" } = make(request);
+    const length = new TextEncoder().encode(body).length;
+    const all = { ...type !== null && { "content-type": type }, ...headers, "content-length": `${length}` };
+    const lines = Object.entries({ ...all, connection: "close" }).map(([name, value]) =>
+      `${name}: ${value}\r\n`
+    );
+    await send(`HTTP/1.1 ${status}\r\n${lines.join("")}\r\n${body}`);
+  };
+}
+
+/** The text of a successful response to a request. */
+export function resultFor({ message }: HostileRequest, result: unknown): string {
+  return JSON.stringify({ jsonrpc: "2.0", id: message.id, result });
 }
