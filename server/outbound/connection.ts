@@ -219,6 +219,8 @@ export class Connection {
 
   #stream(body: BodyReader, first?: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
     this.deadline = 0;
+    // Once the body has ended the connection may serve another exchange, which this stream must leave alone.
+    let ended = false;
     return new ReadableStream({
       start: (controller) => {
         if (first && first.length > 0) controller.enqueue(first);
@@ -227,15 +229,18 @@ export class Connection {
         try {
           const piece = await this.#nextPiece(body);
           if (piece.length > 0) controller.enqueue(piece);
-          if (body.done) {
-            this.#finish();
-            controller.close();
-          }
+          if (!body.done) return;
+          ended = true;
+          controller.close();
+          this.#finish();
         } catch (error) {
+          ended = true;
           controller.error(this.#end(error));
         }
       },
-      cancel: () => this.destroy(),
+      cancel: () => {
+        if (!ended) this.destroy();
+      },
     }, { highWaterMark: 0 });
   }
 

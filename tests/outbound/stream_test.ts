@@ -122,6 +122,39 @@ Deno.test("a stream's connection is free again with its last byte, before the ca
   assert.equal(server.accepted, 1);
 });
 
+Deno.test("a stream cancelled after its last byte leaves the connection to those who use it next", async () => {
+  const body = pattern(70_000);
+  const last = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<void>();
+  await using server = new RawServer(async (peer) => {
+    await peer.request();
+    await peer.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+    await peer.write(body.subarray(1));
+    await last.promise;
+    await peer.write(body.subarray(0, 1));
+    await peer.request();
+    await second.promise;
+    await peer.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  });
+  using outbound = new TestOutbound();
+  const answer = await outbound.call(server.url);
+  assert(answer.body instanceof ReadableStream);
+  const reader = answer.body.getReader();
+  for (let left = body.length - 1; left > 0;) left -= (await reader.read()).value!.length;
+  // Asked for and not waited for, the last byte stays in the stream.
+  const unwanted = reader.read();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  reader.releaseLock();
+  await assert.rejects(unwanted, TypeError);
+  last.resolve();
+  await until(() => outbound.sockets.idle === 1);
+  const next = outbound.call(server.url);
+  await answer.body.cancel();
+  second.resolve();
+  assert.equal(await textOf(await next), "ok");
+  assert.equal(server.accepted, 1);
+});
+
 Deno.test("bodies around the size that is still given whole", async () => {
   for (const size of [0, 1, 16 * 1024, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1]) {
     const body = pattern(size);
