@@ -44,6 +44,19 @@ for (const [name, answer] of unfit) {
   });
 }
 
+Deno.test("a connection rests no longer than the server says that it keeps it", async () => {
+  await using server = answering(
+    "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2, max=9\r\nContent-Length: 2\r\n\r\nok",
+  );
+  using outbound = new TestOutbound();
+  await outbound.call(server.url);
+  assert.deepEqual(outbound.sockets, { open: 1, idle: 1 });
+  await until(() => outbound.sockets.open === 0);
+  await until(() => server.open === 0);
+  await outbound.call(server.url);
+  assert.equal(server.accepted, 2);
+});
+
 Deno.test("a body after an answer that has none is not taken for the next answer", async () => {
   await using server = answering("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nHTTP/");
   using outbound = new TestOutbound();

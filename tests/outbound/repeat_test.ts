@@ -1,5 +1,7 @@
 // A request is sent twice only where it cannot have run once (RFC 9110 section 9.2.2).
 import assert from "node:assert/strict";
+import { Connection, type Lender } from "../../server/outbound/connection.ts";
+import type { Socket } from "../../server/outbound/wire.ts";
 import { failsAt, RawServer, TestOutbound, textOf, until } from "./support.ts";
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -78,6 +80,41 @@ Deno.test("an answer that has begun is no reason to repeat", async () => {
   await failsAt("headers", /without an answer/, outbound.call(server.url));
   assert.equal(server.accepted, 1);
 });
+
+// No real socket fails to write at the very moment that a test needs it, so this one is played.
+for (const accepted of [0, 20]) {
+  const sent = accepted === 0 ? "nothing" : "a part";
+  Deno.test(`a POST of which ${sent} was sent when the write failed ${accepted ? "is not" : "may be"} sent again`, async () => {
+    const closed = Promise.withResolvers<null>();
+    let reads = 0;
+    let writes = 0;
+    const socket: Socket = {
+      read: (buffer) => {
+        if (++reads > 1) return closed.promise;
+        return Promise.resolve(new TextEncoder().encodeInto(ok, buffer).written);
+      },
+      write: (bytes) => {
+        if (++writes === 1) return Promise.resolve(bytes.length);
+        if (writes === 2 && accepted > 0) return Promise.resolve(accepted);
+        closed.resolve(null);
+        return Promise.reject(new Deno.errors.BrokenPipe());
+      },
+      close: () => {},
+    };
+    const lender: Lender = {
+      now: () => 0,
+      deadlineIn: () => 0,
+      returned: (connection) => connection.rest(),
+      closed: () => {},
+    };
+    const connection = new Connection(socket, "http://played.example", lender);
+    const message = { method: "POST", head: "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n", body: "body" };
+    assert.equal((await connection.exchange(message, {})).status, 200);
+    await failsAt("headers", /without an answer/, connection.exchange(message, {}));
+    assert.equal(await connection.mayRepeat("POST"), accepted === 0);
+    assert.equal(await connection.mayRepeat("GET"), true);
+  });
+}
 
 // The server's close waits unseen in the kernel while the event loop is blocked; the request that follows must
 // neither run twice nor fail. The server is a process of its own, as it could not close anything otherwise.
