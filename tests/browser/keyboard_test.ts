@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { owner } from "../pages/support.ts";
+import { connect, enter, onScene } from "./support.ts";
+
+/** What has the focus, in words. */
+async function focused(page: Page): Promise<string> {
+  return await page.evaluate(() => {
+    const element = document.activeElement;
+    const labels = element instanceof HTMLInputElement ? element.labels?.[0]?.textContent : null;
+    return element?.ariaLabel ?? labels ?? element?.textContent?.trim() ?? "";
+  });
+}
+
+onScene("sign-in, the pages and the way out need no mouse", async (scene) => {
+  const { page, mesh } = scene;
+  await connect(scene, await enter(scene));
+  await page.context().clearCookies();
+  await page.goto(`${mesh.url}/connections`);
+  assert.equal(await focused(page), "E-mail", "the focus is where one continues");
+  await page.keyboard.type(owner.email);
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(page), "Password");
+  await page.keyboard.type(owner.password);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${mesh.url}/connections`);
+
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(page), "Skip to the page");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "main");
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(page), "Import mcp.json");
+  const row = page.getByRole("link", { name: "Fixture" });
+  for (let i = 0; i < 10 && await focused(page) !== "Fixture"; i++) await page.keyboard.press("Tab");
+  assert.ok(await row.evaluate((link) => link === document.activeElement));
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/connections\/conn_/);
+
+  const menu = page.locator(".side summary[aria-label^='Account of']");
+  await menu.focus();
+  await page.keyboard.press("Enter");
+  const signOut = page.locator(".side").getByRole("button", { name: "Sign out" });
+  await signOut.waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Escape");
+  await signOut.waitFor({ state: "hidden" });
+  assert.match(await focused(page), /^Account of/, "Escape gives the focus back");
+  await page.keyboard.press("Enter");
+  await signOut.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${mesh.url}/login`);
+});
+
+onScene("on a phone the menu opens, leads on, and closes", async (scene) => {
+  const { page, mesh } = scene;
+  await enter(scene);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(mesh.url);
+  const menu = page.getByLabel("Menu", { exact: true });
+  const members = page.locator(".bar-panel").getByRole("link", { name: "Members" });
+  assert.equal(await members.isVisible(), false);
+  await menu.click();
+  await members.click();
+  await page.waitForURL(`${mesh.url}/members`);
+  assert.equal(await members.isVisible(), false);
+});
