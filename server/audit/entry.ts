@@ -71,40 +71,11 @@ export function lineOf(row: Row): string {
   return JSON.stringify(row) + "\n";
 }
 
-const columns = [
-  "id",
-  "organization_id",
-  "connection_id",
-  "connection_title",
-  "gateway_id",
-  "tool_name",
-  "method",
-  "input",
-  "output",
-  "outcome",
-  "error_message",
-  "duration_ms",
-  "timestamp",
-  "user_id",
-  "key_id",
-  "client_id",
-  "request_id",
-  "trace_id",
-  "user_agent",
-  "upstream_status",
-  "request_bytes",
-  "response_bytes",
-  "properties",
-] as const satisfies (keyof Row)[];
-
 /** The row of a journal line, which another version of this program may have written; null where it is none. */
 export function rowOfLine(line: string): Row | null {
   try {
-    const row = JSON.parse(line);
-    if (typeof row?.id !== "string") return null;
-    for (const name of columns) row[name] ??= null;
-    if (Object.keys(row).length === columns.length) return row;
-    return Object.fromEntries(columns.map((name) => [name, row[name]])) as Row;
+    const parsed = JSON.parse(line);
+    return typeof parsed?.id === "string" ? parsed : null;
   } catch {
     return null; // the caller keeps the line aside and says so
   }

@@ -12,7 +12,7 @@ const batch = { lines: 64, bytes: 256 * 1024 };
 /** Rows wait this long for company, as a row alone costs several times what it costs in a group. */
 const gatherMs = 20;
 /** The part of the time that moving may take while calls come in and little waits. */
-const lowDuty = 0.15;
+const lowDuty = 0.05;
 /** Calls are coming in where one came within this time. */
 const busyMs = 100;
 const backOffMs = { first: 100, last: 5_000 };

@@ -1,5 +1,5 @@
 import { type ExpressionBuilder, sql } from "kysely";
-import { type Db, insertIfAbsent } from "./dialect.ts";
+import { bulkInsertIfAbsent, type Db } from "./dialect.ts";
 import type { AuditLogTable, Schema } from "./schema.ts";
 
 /** One call or action as it is shown: the contract's Log, with `timestamp` in milliseconds. */
@@ -50,9 +50,35 @@ export interface Filter {
   onlyOfUser?: string | undefined;
 }
 
+const columns = [
+  "id",
+  "organization_id",
+  "connection_id",
+  "connection_title",
+  "gateway_id",
+  "tool_name",
+  "method",
+  "input",
+  "output",
+  "outcome",
+  "error_message",
+  "duration_ms",
+  "timestamp",
+  "user_id",
+  "key_id",
+  "client_id",
+  "request_id",
+  "trace_id",
+  "user_agent",
+  "upstream_status",
+  "request_bytes",
+  "response_bytes",
+  "properties",
+] as const satisfies (keyof AuditLogTable)[];
+
 /** Inserts rows; one whose id is there already is left as it is. */
 export async function insertMany(db: Db, rows: readonly AuditLogTable[]): Promise<void> {
-  await insertIfAbsent(db, "audit_log", [...rows]);
+  await bulkInsertIfAbsent(db, "audit_log", { columns, rows });
 }
 
 /** True where the database would refuse the row again, for what it holds; false for any trouble of the database. */

@@ -133,6 +133,42 @@ export async function insertIfAbsent<T extends Table>(
   }
 }
 
+const bulkStatements = new LRUCache<string, string>({ max: 500 });
+
+/** As `insertIfAbsent` for many rows, without building a query for each batch: it is written out once a row count. */
+export async function bulkInsertIfAbsent<T extends Table>(
+  db: Db,
+  table: T,
+  { columns, rows }: { columns: readonly (keyof Schema[T] & string)[]; rows: readonly Schema[T][] },
+): Promise<void> {
+  if (rows.length === 0) return;
+  const kind = kindOf(db);
+  const key = `${kind} ${table} ${rows.length}`;
+  let statement = bulkStatements.get(key);
+  if (statement === undefined) {
+    statement = bulkStatement(kind, { table, columns, count: rows.length });
+    bulkStatements.set(key, statement);
+  }
+  const values: unknown[] = [];
+  for (const row of rows) for (const column of columns) values.push(row[column] ?? null);
+  await db.executeQuery(CompiledQuery.raw(statement, values));
+}
+
+function bulkStatement(
+  kind: DatabaseKind,
+  { table, columns, count }: { table: string; columns: readonly string[]; count: number },
+): string {
+  const quote = kind === "mysql" ? "`" : '"';
+  const names = columns.map((column) => `${quote}${column}${quote}`);
+  const row = (at: number) =>
+    `(${columns.map((_, i) => kind === "postgres" ? `$${at * columns.length + i + 1}` : "?").join(",")})`;
+  const rows = Array.from({ length: count }, (_, at) => row(at)).join(",");
+  const absent = kind === "mysql"
+    ? `on duplicate key update ${names[0]}=${names[0]}`
+    : "on conflict do nothing";
+  return `insert into ${quote}${table}${quote} (${names.join(",")}) values ${rows} ${absent}`;
+}
+
 /** Inserts a row, or updates the row that has the same `keys`. */
 export async function upsert<T extends Table>(
   db: Db,
