@@ -4,6 +4,7 @@ import { can } from "../access/policy.ts";
 import { AppError } from "../errors.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
+import * as connections from "../storage/connections.ts";
 
 /** The request that an action runs for, as the audit log names it. */
 export interface RequestFacts {
@@ -163,9 +164,14 @@ async function record(
       error: describeError(error),
     });
   }
+  const organizationId = ctx.actor.organizationId ?? "";
+  const onConnection = target.resource.startsWith("conn_");
   await ctx.audit.record({
-    organizationId: ctx.actor.organizationId ?? "",
+    organizationId,
     connectionId: target.resource,
+    connectionTitle: onConnection
+      ? await connections.findTitle(ctx.db, organizationId, target.resource)
+      : null,
     toolName: target.action,
     method: "tools/call",
     input: call.input,

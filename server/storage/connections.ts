@@ -101,6 +101,13 @@ export async function findVersion(db: Db, organizationId: string, id: string): P
   return row?.updated_at ?? null;
 }
 
+/** The title of a connection of an organization; null where there is no such connection. */
+export async function findTitle(db: Db, organizationId: string, id: string): Promise<string | null> {
+  const row = await db.selectFrom("connections").select("title")
+    .where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();
+  return row?.title ?? null;
+}
+
 /** One page of an organization's connections, newest first unless told, and how many match in all. */
 export async function list(
   db: Db,
