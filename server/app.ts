@@ -14,6 +14,8 @@ import { bearerActor, Guard } from "./mcp/guard.ts";
 import { makeManagement } from "./mcp/management_entry.ts";
 import { makeProxy } from "./mcp/proxy.ts";
 import { SessionIds } from "./mcp/session_id.ts";
+import { authorizePage } from "./oauth/authorize.ts";
+import { oauthRoutes } from "./oauth/routes.ts";
 import { showActivity } from "./pages/activity.tsx";
 import * as newApiKey from "./pages/api_key_new.tsx";
 import * as apiKeys from "./pages/api_keys.tsx";
@@ -33,7 +35,7 @@ import * as organizations from "./pages/organizations.tsx";
 import * as settings from "./pages/settings.tsx";
 import type { Services } from "./services.ts";
 import { StaticFiles } from "./static.ts";
-import { factsOf, type VisitEnv } from "./visit.ts";
+import { clientAddress, factsOf, type VisitEnv } from "./visit.ts";
 
 /** What the application is made of. */
 export interface AppParts {
@@ -80,6 +82,11 @@ export function makeApp(
   app.route("/api/tools", new Hono<ApiEnv>().use(identify(services)).route("/", api(services)));
   app.route("/api/auth", authApi(services, { setupToken, facts: (c) => factsOf(c, services.config) }));
 
+  app.route(
+    "/",
+    oauthRoutes(services, { lifecycle, clientAddress: (c) => clientAddress(c, services.config) }),
+  );
+
   app.get("/static/*", async (c) => {
     const path = c.req.path.slice("/static/".length);
     const wanted = { path, version: c.req.query("v"), ifNoneMatch: c.req.header("if-none-match") };
@@ -102,6 +109,8 @@ function mountLogin(app: Hono<VisitEnv>, services: Services, setupToken: string 
   const options = { setupToken, facts: (c: Context) => factsOf(c, services.config) };
   const setup = setupPage(options);
   const signIn = signInPage(options);
+
+  app.on("GET", ["/api/auth/authorize", "/authorize"], visit, authorizePage(services));
 
   app.get("/setup", visit, setup.showSetup);
   app.post("/setup", visit, form, setup.setUp);
@@ -170,9 +179,10 @@ function mountPages(app: Hono<VisitEnv>, services: Services): void {
 
 /** Finds out who asks the JSON API: the owner of a bearer token, or of a session whose own pages ask. */
 function identify(services: Services): MiddlewareHandler<ApiEnv> {
+  const audience = { identities: services.identities, resource: "self" };
   return async function identifyActor(c, next) {
     const { headers } = c.req.raw;
-    if (headers.has("authorization")) c.set("actor", await bearerActor(headers, services.identities));
+    if (headers.has("authorization")) c.set("actor", await bearerActor(headers, audience));
     else if (isSameOrigin(originFacts(headers), services.config.baseUrl)) {
       c.set("actor", (await sessionOf(c, services))?.actor ?? null);
     }

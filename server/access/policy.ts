@@ -8,7 +8,7 @@ export function can(actor: Actor, resource: string, action: string): boolean {
 }
 
 /** True where the actor may do anything at all with a connection or gateway. */
-export function canReach(actor: Actor, resource: string): boolean {
+export function canReach(actor: Pick<Actor, "roles" | "limits">, resource: string): boolean {
   const byRole = actor.roles.some((role) => entriesFor(powerOf(role).grants, resource).length > 0);
   return byRole && (actor.limits === null || entriesFor(actor.limits, resource).length > 0);
 }

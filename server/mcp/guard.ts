@@ -1,5 +1,6 @@
 import type { Actor } from "../access/actor.ts";
 import type { Identities } from "../access/identify.ts";
+import { baseScope, ResourceUrls } from "../access/resource_urls.ts";
 import { type Config, isLoopbackHost } from "../config.ts";
 
 /** Headers that a browser client may send and read (RS12). */
@@ -12,12 +13,14 @@ export class Guard {
   readonly #ownOrigin: string;
   readonly #ownHost: string;
   readonly #checkHost: boolean;
+  readonly #resources: ResourceUrls;
 
   constructor(config: Pick<Config, "baseUrl" | "host">) {
     const base = new URL(config.baseUrl);
     this.#ownOrigin = base.origin;
     this.#ownHost = base.host;
     this.#checkHost = isLoopbackHost(config.host);
+    this.#resources = new ResourceUrls(config.baseUrl);
   }
 
   /**
@@ -36,6 +39,11 @@ export class Guard {
       }
     }
     return null;
+  }
+
+  /** The answer to a request without a valid token for this resource: where to get one (RS04). */
+  unauthorized(request: Request): Response {
+    return unauthorized(request.headers, this.#resources.metadataUrl(request));
   }
 
   #isOwnHost(host: string): boolean {
@@ -77,26 +85,56 @@ export class Guard {
   }
 }
 
-/** The actor of a bearer token; null without a valid one. Tokens in the URL and cookies count for nothing (RS13). */
-export function bearerActor(headers: Headers, identities: Identities): Actor | null | Promise<Actor | null> {
+/** Who is asked about a token, and which resource it has to be for. */
+export interface Audience {
+  readonly identities: Identities;
+  /** `self`, `conn_...` or `gw_...`. */
+  readonly resource: string;
+}
+
+/**
+ * The actor of a bearer token; null without a valid one, or with one for another resource (RS07). Tokens in the URL
+ * and cookies count for nothing (RS13).
+ */
+export function bearerActor(
+  headers: Headers,
+  { identities, resource }: Audience,
+): Actor | null | Promise<Actor | null> {
   const header = headers.get("authorization");
   if (header === null || !bearer.test(header)) return null;
-  return identities.byBearer(header.slice(7).trim());
+  const actor = identities.byBearer(header.slice(7).trim());
+  return actor instanceof Promise
+    ? actor.then((found) => onlyFor(found, resource))
+    : onlyFor(actor, resource);
+}
+
+function onlyFor(actor: Actor | null, resource: string): Actor | null {
+  return actor === null || actor.resource === null || actor.resource === resource ? actor : null;
 }
 
 const bearer = /^bearer /i;
 
-/** The answer to a request without a valid token; an error code only where a token came (RFC 6750 section 3, RS06). */
-export function unauthorized(headers: Headers): Response {
-  const challenge = bearer.test(headers.get("authorization") ?? "")
-    ? 'Bearer realm="mesh", error="invalid_token", error_description="The token is unknown, expired or revoked"'
-    : 'Bearer realm="mesh"';
+/**
+ * The answer to a request without a valid token; an error code only where a token came (RFC 6750 section 3, RS06).
+ * `metadataUrl` says where the resource describes how to get one (RFC 9728 section 5.1).
+ */
+export function unauthorized(headers: Headers, metadataUrl?: string): Response {
+  const parts = ['realm="mesh"'];
+  if (bearer.test(headers.get("authorization") ?? "")) {
+    parts.push(
+      'error="invalid_token"',
+      'error_description="The token is unknown, expired or for another resource"',
+    );
+  }
+  if (metadataUrl !== undefined) {
+    parts.push(`scope="${baseScope}"`, `resource_metadata="${metadataUrl}"`); // RS05
+  }
   const response = refuse(
     401,
     "unauthenticated",
-    "Cannot answer without a valid token: send an API key as bearer",
+    "Cannot answer without a valid token: sign in, or send an API key as bearer",
   );
-  response.headers.set("www-authenticate", challenge);
+  response.headers.set("www-authenticate", `Bearer ${parts.join(", ")}`);
   return response;
 }
 

@@ -2,7 +2,7 @@ import { newId } from "../ids.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
-import { bearerActor, type Guard, unauthorized } from "./guard.ts";
+import { bearerActor, type Guard } from "./guard.ts";
 import { managementHandler } from "./management.ts";
 import { errorResponse, rpcCodes } from "./message.ts";
 
@@ -21,8 +21,8 @@ export function makeManagement(parts: ManagementParts): (request: Request) => Pr
     const { headers } = request;
     const refused = guard.refusal(headers);
     if (refused) return refused;
-    const actor = await bearerActor(headers, services.identities);
-    if (!actor) return guard.readable(unauthorized(headers), headers);
+    const actor = await bearerActor(headers, { identities: services.identities, resource: "self" });
+    if (!actor) return guard.readable(guard.unauthorized(request), headers);
     const facts = { id: newId("req"), userAgent: headers.get("user-agent") };
     lifecycle.enter();
     try {

@@ -6,7 +6,7 @@ import { relay, UpstreamFailure } from "../upstream/relay.ts";
 import { type Call, type Passage, type ProxyParts, recordCall, watchCall } from "./call.ts";
 import { Departures } from "./departures.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
-import { bearerActor, unauthorized } from "./guard.ts";
+import { bearerActor } from "./guard.ts";
 import {
   errorResponse,
   isJson,
@@ -40,9 +40,10 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
   const requestId = newId("req");
   let id: MessageId = null;
   try {
-    const identified = bearerActor(request.headers, services.identities);
+    const audience = { identities: services.identities, resource: connectionId };
+    const identified = bearerActor(request.headers, audience);
     const actor = identified instanceof Promise ? await identified : identified;
-    if (!actor || actor.organizationId === null) return unauthorized(request.headers);
+    if (!actor || actor.organizationId === null) return parts.guard.unauthorized(request);
     const room = services.audit.room();
     if (room) await room;
     const text = request.method === "POST" ? await readPost(request) : null;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../server/errors.ts";
-import { type Attempt, networkOf, succeed, take } from "../../server/login/throttle.ts";
+import { networkOf } from "../../server/access/network.ts";
+import { type Attempt, succeed, take } from "../../server/login/throttle.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 import { withMigrated } from "../support/accounts.ts";
 import { onEachDatabase, withDatabase } from "../support/databases.ts";

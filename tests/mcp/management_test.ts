@@ -18,7 +18,7 @@ import { behaviours, startHostile } from "../support/upstreams.ts";
 function serve(services: Services) {
   const handle = managementHandler(services);
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-    const actor = await bearerActor(request.headers, services.identities);
+    const actor = await bearerActor(request.headers, { identities: services.identities, resource: "self" });
     if (!actor) return unauthorized(request.headers);
     return await handle(request, actor, { id: newId("req"), userAgent: request.headers.get("user-agent") });
   });
