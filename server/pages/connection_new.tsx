@@ -84,7 +84,9 @@ export async function importConnections(c: VisitContext): Promise<Response> {
     run: async () => {
       const input = creates ? { json, names: form.all("server") } : { json, preview: true };
       const { items } = await perform(importAll, contextOf(c), input);
-      const servers = items.map(serverOf);
+      // What would not be made is refused already by the look at it.
+      const failed = creates ? "failed" as const : "refused" as const;
+      const servers = items.map((item) => serverOf(item, { ...states, failed }));
       const entered = creates && items.length > 0 ? {} : { json };
       return await c.html(<ImportConnectionsPage shell={await shellOf(c)} servers={servers} {...entered} />);
     },
@@ -93,17 +95,18 @@ export async function importConnections(c: VisitContext): Promise<Response> {
   });
 }
 
-const states = { ready: "ready", created: "created", unsupported: "refused", failed: "failed" } as const;
+const states = { ready: "ready", created: "created", unsupported: "refused" } as const;
 
 function serverOf(
   { name, address, secrets, outcome, message, item }: {
     name: string;
     address: string;
     secrets: string[];
-    outcome: keyof typeof states;
+    outcome: "ready" | "created" | "unsupported" | "failed";
     message: string | null;
     item: { id: string } | null;
   },
+  states: Record<"ready" | "created" | "unsupported" | "failed", ImportedServer["state"]>,
 ): ImportedServer {
   return {
     name,

@@ -26,6 +26,9 @@ export function pageHeaders({ baseUrl }: Config): VisitMiddleware {
   if (baseUrl.startsWith("https:")) headers["strict-transport-security"] = "max-age=31536000"; // RFC 6797
   return async function setPageHeaders(c, next) {
     await next();
-    for (const [name, value] of Object.entries(headers)) c.header(name, value);
+    // A page that needs another policy has said so itself.
+    for (const [name, value] of Object.entries(headers)) {
+      if (!c.res.headers.has(name)) c.header(name, value);
+    }
   };
 }

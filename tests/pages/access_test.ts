@@ -144,8 +144,9 @@ onMesh("pages: who may see and do what", async (mesh) => {
 
 onMesh("pages: the table above names every route of the pages", (mesh) => {
   const { routes } = makeApp({ services: mesh.services });
-  const machines = /^\/(mcp|api\/|static|health|\*)/;
-  const served = routes.filter(({ method, path }) => method !== "ALL" && !machines.test(path));
+  // Pages come last, behind what sets their headers; those of OAuth have tests of their own.
+  const first = routes.findLastIndex(({ path }) => path === "/*");
+  const served = routes.slice(first + 1).filter(({ path }) => !/authorize|consent/.test(path));
   const shape = (route: string) => route.replace(/:\w+/g, ":id");
   const named = new Set(rows.map(({ route }) => shape(route)));
   const missing = served.map(({ method, path }) => shape(`${method} ${path}`)).filter((route) =>
