@@ -13,6 +13,12 @@ export function canReach(actor: Pick<Actor, "roles" | "limits">, resource: strin
   return byRole && (actor.limits === null || entriesFor(actor.limits, resource).length > 0);
 }
 
+/** True where a person may do all of it themselves, but has not allowed it to the client whose token this is. */
+export function lacksConsent(actor: Actor, resource: string, actions: readonly string[]): boolean {
+  return actor.kind === "token" && actions.every((action) => allowedByRole(actor, resource, action)) &&
+    !actions.every((action) => can(actor, resource, action));
+}
+
 function allowedByRole(actor: Actor, resource: string, action: string): boolean {
   return actor.roles.some((role) => {
     const power = powerOf(role);

@@ -46,6 +46,17 @@ export class Guard {
     return unauthorized(request.headers, this.#resources.metadataUrl(request));
   }
 
+  /** The challenge to a client that the person has to allow more (RFC 6750 section 3.1, RS08). */
+  insufficientScope(request: Request, scope: string): string {
+    return [
+      'Bearer realm="mesh"',
+      'error="insufficient_scope"',
+      'error_description="The person has not allowed this to the client"',
+      `scope="${scope}"`,
+      `resource_metadata="${this.#resources.metadataUrl(request)}"`,
+    ].join(", ");
+  }
+
   #isOwnHost(host: string): boolean {
     return host === this.#ownHost || isLoopbackHost(host.replace(/:\d+$/, ""));
   }

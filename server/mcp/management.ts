@@ -9,6 +9,7 @@ import {
   WebStandardStreamableHTTPServerTransport,
 } from "@modelcontextprotocol/server";
 import type { Actor } from "../access/actor.ts";
+import { scopeToAsk } from "../access/scopes.ts";
 import { perform, type RequestFacts } from "../actions/action.ts";
 import { describeFor } from "../actions/description.ts";
 import { findAction } from "../actions/mod.ts";
@@ -16,7 +17,16 @@ import { AppError, httpStatus } from "../errors.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import { version } from "../version.ts";
-import { errorResponse, isJson, MessageError, parseMessage, readBody, rpcCodes } from "./message.ts";
+import { Guard } from "./guard.ts";
+import {
+  errorResponse,
+  isJson,
+  type Message,
+  MessageError,
+  parseMessage,
+  readBody,
+  rpcCodes,
+} from "./message.ts";
 
 /** Who asks, and for which request. */
 interface Caller {
@@ -36,25 +46,44 @@ export function managementHandler(services: Services): Handler {
     legacy: "reject",
     onerror: (error) => services.log.debug("management request refused", { error: describeError(error) }),
   });
+  const guard = new Guard(services.config);
+  async function serve(request: Request, caller: Caller, body: unknown): Promise<Response> {
+    // The body is read, and the runtime aborts the signal of its own requests also when they succeed.
+    const head = new Request(request.url, { method: "POST", headers: request.headers });
+    if (await isLegacyRequest(head, body)) return await serveLegacy(services, caller, { head, body });
+    const authInfo: AuthInfo = { token: "", clientId: caller.actor.clientId ?? "", scopes: [] };
+    callers.set(authInfo, caller);
+    return await modern.fetch(head, { authInfo, parsedBody: body });
+  }
   return async (request, actor, facts) => {
     if (request.method !== "POST") return notAllowed(); // L05
-    const caller = { actor, facts };
     try {
-      const body = await readMessage(request);
-      // The body is read, and the runtime aborts the signal of its own requests also when they succeed.
-      const head = new Request(request.url, { method: "POST", headers: request.headers });
-      if (await isLegacyRequest(head, body)) return await serveLegacy(services, caller, { head, body });
-      const authInfo: AuthInfo = { token: "", clientId: actor.clientId ?? "", scopes: [] };
-      callers.set(authInfo, caller);
-      return await modern.fetch(head, { authInfo, parsedBody: body });
+      const { text, message } = await readMessage(request);
+      const answer = await serve(request, { actor, facts }, JSON.parse(text));
+      const scope = scopeNeeded(actor, message);
+      if (scope === null) return answer;
+      await answer.body?.cancel(); // a refusal that the log has; the client is told what to ask for (RS08)
+      return forbidden(message, guard.insufficientScope(request, scope));
     } catch (error) {
       return refusal(error);
     }
   };
 }
 
+function scopeNeeded(actor: Actor, { method, params }: Message): string | null {
+  if (actor.kind !== "token" || method !== "tools/call" || typeof params.name !== "string") return null;
+  return findAction(params.name) ? scopeToAsk(actor, { resource: "self", actions: [params.name] }) : null;
+}
+
+function forbidden({ id, params }: Message, challenge: string): Response {
+  const message = `Cannot run ${params.name}: it was not allowed to this client`;
+  const response = errorResponse(id, { status: 403, code: rpcCodes.invalidParams, message });
+  response.headers.set("www-authenticate", challenge);
+  return response;
+}
+
 /** The one JSON-RPC message of a POST (G09, G10), and none of a method that this server does not honour (M06). */
-async function readMessage(request: Request): Promise<unknown> {
+async function readMessage(request: Request): Promise<{ text: string; message: Message }> {
   if (!isJson(request.headers.get("content-type"))) {
     throw new AppError(
       "unsupported_media_type",
@@ -62,12 +91,12 @@ async function readMessage(request: Request): Promise<unknown> {
     );
   }
   const text = await readBody(request);
-  const { method, id } = parseMessage(text);
-  if (method === "subscriptions/listen") {
-    const answer = { status: 404, code: rpcCodes.methodNotFound, id };
+  const message = parseMessage(text);
+  if (message.method === "subscriptions/listen") {
+    const answer = { status: 404, code: rpcCodes.methodNotFound, id: message.id };
     throw new MessageError("Cannot subscribe: the lists of this server do not change by themselves", answer);
   }
-  return JSON.parse(text);
+  return { text, message };
 }
 
 /** One exchange of the handshake era (X02). Nothing is kept between requests, so every one may be the first. */

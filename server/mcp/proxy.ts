@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { scopeToAsk } from "../access/scopes.ts";
 import { AppError, httpStatus } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { describeError } from "../log.ts";
@@ -17,7 +18,7 @@ import {
   rpcCodes,
 } from "./message.ts";
 import { checkModernHeaders, isModern } from "./modern.ts";
-import { misnamed, missingAction } from "./needs.ts";
+import { misnamed, missingAction, neededActions } from "./needs.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 
@@ -98,13 +99,16 @@ function checkShape({ message, modern, request }: Call): void {
 interface Refusal {
   status: number;
   text: string;
+  /** What the client would have to ask the person for. */
+  scope?: string | null;
 }
 
 function refusalOf({ actor, target, message, lifecycle }: Call): Refusal | null {
   const missing = missingAction(actor, target.id, message);
   if (missing !== null) {
     const permission = `the permission '${missing}' on '${target.id}' is missing`;
-    return { status: 403, text: `Cannot use '${target.title}': ${permission}` };
+    const scope = scopeToAsk(actor, { resource: target.id, actions: neededActions(message) });
+    return { status: 403, text: `Cannot use '${target.title}': ${permission}`, scope };
   }
   if (target.status === "inactive") {
     return { status: 503, text: `Cannot use '${target.title}': the connection is switched off` };
@@ -161,12 +165,15 @@ async function sendOn(
 }
 
 /** A call that the policy, its owner or the connection's status forbids: recorded, and told as its caller understands. */
-async function refuse(call: Call, { status, text }: Refusal): Promise<Response> {
+async function refuse(call: Call, { status, text, scope = null }: Refusal): Promise<Response> {
   const { message } = call;
   await recordCall(call, { outcome: "denied", errorMessage: text, output: undefined, responseBytes: 0 });
-  const answer = message.method === "tools/call" && message.kind === "request"
+  const answer = message.method === "tools/call" && message.kind === "request" && scope === null
     ? toolError(call, text)
     : errorResponse(message.id, { status, code: rpcCodes.invalidParams, message: text });
+  if (scope !== null) {
+    answer.headers.set("www-authenticate", call.guard.insufficientScope(call.request, scope));
+  }
   answer.headers.set("x-request-id", call.requestId);
   return answer;
 }

@@ -7,7 +7,7 @@ import { OAuthError, PageError } from "./errors.ts";
 import type { Parameters } from "./parameters.ts";
 import { readChallenge } from "./pkce.ts";
 import { matches } from "./redirect_uris.ts";
-import { readScope, type Scope } from "./scopes.ts";
+import { readScope, type Scope } from "../access/scopes.ts";
 
 /** An authorization request while it is checked: what each check has found out. */
 export interface Draft {

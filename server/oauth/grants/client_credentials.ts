@@ -3,7 +3,7 @@ import { newId } from "../../ids.ts";
 import * as members from "../../storage/members.ts";
 import * as oauthConsents from "../../storage/oauth_consents.ts";
 import { OAuthError } from "../errors.ts";
-import { readScope } from "../scopes.ts";
+import { readScope } from "../../access/scopes.ts";
 import { issueTokens, type TokenAnswer } from "../tokens.ts";
 import type { GrantRequest } from "./grant.ts";
 

@@ -4,7 +4,7 @@ import * as members from "../../storage/members.ts";
 import * as oauthConsents from "../../storage/oauth_consents.ts";
 import * as oauthTokens from "../../storage/oauth_tokens.ts";
 import { OAuthError } from "../errors.ts";
-import { readScope, scopeText } from "../scopes.ts";
+import { readScope, scopeText } from "../../access/scopes.ts";
 import { issueTokens, type TokenAnswer } from "../tokens.ts";
 import { checkResource, type GrantRequest, invalidGrant } from "./grant.ts";
 
