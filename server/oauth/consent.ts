@@ -39,6 +39,8 @@ export interface ConsentQuestion {
     readonly name: string;
     readonly title: string | null;
   }[];
+  /** The tools of the connection to choose from; null for the mesh itself and where they are not known. */
+  readonly tools: readonly ConsentTool[] | null;
   /** What it gets unless the person narrows it. */
   readonly asks: Permissions;
   /** Actions that the client says it needs; to be chosen beforehand where the person narrows. */
@@ -51,6 +53,15 @@ export interface ConsentQuestion {
   }[];
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
+}
+
+/** A tool as its server describes it: nothing in it is trusted. */
+export interface ConsentTool {
+  readonly name: string;
+  readonly title: string | null;
+  readonly description: string | null;
+  /** True where the server says that the tool changes nothing. */
+  readonly readOnly: boolean;
 }
 
 /** The answer to a question. */
@@ -97,6 +108,7 @@ export async function pendingRequest(
       name: place.organizationName,
       title: place.title,
     })),
+    tools: toolsOf(places),
     asks: { [resource]: ["*"] },
     actions: asked.actions,
     remembered: remembered.map(({ id: consentId, organizationId, permissions }) => ({
@@ -160,6 +172,26 @@ async function findWaiting(services: Services, id: string, session: Session): Pr
 async function placesFor(services: Services, { actor }: Session, asked: Asked): Promise<ResourcePlace[]> {
   const places = await placesOf(services.db, actor.userId, asked.resource);
   return places.filter(({ roles }) => canReach({ roles, limits: null }, asked.resource));
+}
+
+/** A connection lies in one organization, so there is one list at most. */
+function toolsOf([place]: readonly ResourcePlace[]): ConsentTool[] | null {
+  return place?.tools?.flatMap((tool) => toolOf(tool) ?? []) ?? null;
+}
+
+function toolOf(tool: unknown): ConsentTool | null {
+  if (!isObject(tool) || typeof tool.name !== "string") return null;
+  const { name, title, description, annotations } = tool;
+  return {
+    name,
+    title: typeof title === "string" ? title : null,
+    description: typeof description === "string" ? description : null,
+    readOnly: isObject(annotations) && annotations.readOnlyHint === true,
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What is wrong with a permission set for a resource, or null: it is about that resource and nothing else. */

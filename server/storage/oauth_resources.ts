@@ -8,6 +8,8 @@ export interface ResourcePlace {
   roles: string[];
   /** The connection's title; null for the mesh itself. */
   title: string | null;
+  /** What the connection's server listed, of any shape; null for the mesh itself and while it has not answered. */
+  tools: unknown[] | null;
 }
 
 /** Where this person may mean the resource: for `self` every organization of theirs, else the one that has it. */
@@ -19,20 +21,35 @@ export async function placesOf(db: Db, userId: string, resource: string): Promis
     const rows = await memberships
       .select(["organizations.id", "organizations.name", "members.roles"])
       .orderBy("members.created_at").orderBy("members.id").execute();
-    return rows.map((row) => toPlace({ ...row, title: null }));
+    return rows.map((row) => toPlace({ ...row, title: null, tools: null }));
   }
   const rows = await memberships
     .innerJoin("connections", "connections.organization_id", "members.organization_id")
-    .select(["organizations.id", "organizations.name", "members.roles", "connections.title"])
+    .select([
+      "organizations.id",
+      "organizations.name",
+      "members.roles",
+      "connections.title",
+      "connections.tools",
+    ])
     .where("connections.id", "=", resource).execute();
   return rows.map(toPlace);
 }
 
-function toPlace(row: { id: string; name: string; roles: string; title: string | null }): ResourcePlace {
+interface PlaceRow {
+  id: string;
+  name: string;
+  roles: string;
+  title: string | null;
+  tools: string | null;
+}
+
+function toPlace(row: PlaceRow): ResourcePlace {
   return {
     organizationId: row.id,
     organizationName: row.name,
     roles: parseRoles(row.roles),
     title: row.title,
+    tools: row.tools === null ? null : JSON.parse(row.tools) as unknown[],
   };
 }
