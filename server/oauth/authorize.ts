@@ -52,7 +52,7 @@ export function authorizePage(services: Services): VisitHandler {
 /** Leads to the sign-in page, which comes back here with the same request. */
 function askToSignIn(c: VisitContext, { basePath }: ResourceUrls, query: URLSearchParams): Response {
   const next = `${basePath}/api/auth/authorize?${query}`;
-  return c.redirect(basePath + withQuery(paths.signIn, { next }), 303);
+  return c.redirect(withQuery(paths.signIn, { next }), 303);
 }
 
 interface Asking {

@@ -6,7 +6,7 @@ import { PageError } from "./errors.ts";
 import { problemOf } from "./redirect_uris.ts";
 
 const maxBytes = 5 * 1024; // AS54
-const timeoutMs = 5000;
+const maxTimeMs = 5000;
 const maxRedirectUris = 50;
 const maxRunning = 20;
 
@@ -21,12 +21,14 @@ export function isDocumentId(id: string): boolean {
 /** Clients that are described at the URL that is their id: OAuth Client ID Metadata Documents. */
 export class ClientDocuments {
   readonly #outbound: Outbound;
+  readonly #timeoutMs: number;
   readonly #known = new LRUCache<string, Client>({ max: 500 });
   /** One fetch at a time for one document. */
   readonly #running = new Map<string, Promise<Client>>();
 
-  constructor(outbound: Outbound) {
+  constructor(outbound: Outbound, timeoutMs = maxTimeMs) {
     this.#outbound = outbound;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** The client of a document. Throws PageError with what is wrong with its id or document. */
@@ -53,8 +55,7 @@ export class ClientDocuments {
         redirect: "manual", // AS51
         headers: { accept: "application/json" },
         maxBytes,
-        connectTimeoutMs: timeoutMs,
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.timeout(this.#timeoutMs),
       });
       if (response.status !== 200) {
         await response.body?.cancel();

@@ -50,7 +50,7 @@ export async function findIssued(db: Db, id: string): Promise<Client | null> {
 
 /** The name as a person may be shown it: one line, without characters that hide or reorder others. */
 export function cleanName(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim().slice(0, 100);
+  return text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim().slice(0, 100).toWellFormed();
 }
 
 /** A fingerprint of what a client says of itself; where it changes, people are asked again (AS56). */
