@@ -1,5 +1,6 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { setAssetHashes } from "../views/assets.ts";
+import { setBasePath } from "../views/paths.ts";
 import { api, type ApiEnv } from "./api.ts";
 import { health } from "./health.ts";
 import { newId } from "./ids.ts";
@@ -15,6 +16,7 @@ import { makeManagement } from "./mcp/management_entry.ts";
 import { makeProxy } from "./mcp/proxy.ts";
 import { SessionIds } from "./mcp/session_id.ts";
 import { authorizePage } from "./oauth/authorize.ts";
+import { answerConsent, showConsent } from "./oauth/consent_page.tsx";
 import { oauthRoutes } from "./oauth/routes.ts";
 import { showActivity } from "./pages/activity.tsx";
 import * as newApiKey from "./pages/api_key_new.tsx";
@@ -61,6 +63,7 @@ export function makeApp(
   const management = makeManagement({ services, guard, lifecycle });
   const files = new StaticFiles();
   setAssetHashes(files.hashes);
+  setBasePath(new URL(services.config.baseUrl).pathname);
 
   // MCP: no middleware, as every step here is paid by every call.
   app.options("/mcp/*", (c) => guard.preflight(c.req.raw.headers));
@@ -111,6 +114,8 @@ function mountLogin(app: Hono<VisitEnv>, services: Services, setupToken: string 
   const signIn = signInPage(options);
 
   app.on("GET", ["/api/auth/authorize", "/authorize"], visit, authorizePage(services));
+  app.get("/consent", visit, showConsent);
+  app.post("/consent", visit, form, answerConsent);
 
   app.get("/setup", visit, setup.showSetup);
   app.post("/setup", visit, form, setup.setUp);

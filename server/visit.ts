@@ -1,6 +1,7 @@
 import { parse, serialize } from "hono/utils/cookie";
 import type { Context, Handler, MiddlewareHandler } from "hono";
 import type { Session } from "./access/identify.ts";
+import { at } from "../views/paths.ts";
 import type { Flash, PublicShell, Theme } from "../views/types.ts";
 import type { Config } from "./config.ts";
 import type { Entries } from "./form.ts";
@@ -107,16 +108,41 @@ export function publicShell(c: VisitContext): PublicShell {
   return { csrf: c.get("visit").csrf, theme: themeOf(c), flash: takeFlash(c) };
 }
 
+/**
+ * The content security policy of a page: nothing inline, nothing from elsewhere, no frames, forms to this site only
+ * and to what `formTargets` name.
+ */
+export function pagePolicy(formTargets: readonly string[] = []): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    ["form-action 'self'", ...formTargets].join(" "),
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}
+
+/**
+ * Lets the window that opened this page hear of its end: web clients sign in through a window of their own, and any
+ * page on the way that cuts it off leaves them waiting.
+ */
+export function keepOpener(c: VisitContext): void {
+  c.header("cross-origin-opener-policy", "unsafe-none");
+}
+
 /** Sends the browser to another page, which it gets with GET. */
 export function goTo(c: VisitContext, path: string, flash?: Flash): Response {
   if (flash) setFlash(c, flash);
   return c.redirect(path, 303);
 }
 
-/** The path and query of the page that is shown. */
+/** The path and query of the page that is shown, as the browser knows them. */
 export function pathOf(c: Context): string {
   const { pathname, search } = new URL(c.req.url);
-  return pathname + search;
+  return at(pathname) + search;
 }
 
 /** True where htmx asks for a part of the page. */

@@ -1,3 +1,5 @@
+import { at } from "./paths.ts";
+
 const hashes = new Map<string, string>();
 
 /** Remembers the content hash of each static file, by its path below `static/`, so that `asset()` can name it. */
@@ -9,5 +11,6 @@ export function setAssetHashes(map: Readonly<Record<string, string>> | ReadonlyM
 /** Gives the URL of a static file, such as `asset("app.css")`: `/static/app.css?v=<hash>`, without `v` while no hash is known. */
 export function asset(path: string): string {
   const hash = hashes.get(path);
-  return hash === undefined ? `/static/${path}` : `/static/${path}?v=${encodeURIComponent(hash)}`;
+  const url = at(`/static/${path}`);
+  return hash === undefined ? url : `${url}?v=${encodeURIComponent(hash)}`;
 }

@@ -1,7 +1,31 @@
 const enc = encodeURIComponent;
 
+let base = "";
+
+/** Remembers the path that a proxy in front adds to every address, such as `/mesh`; "" where there is none. */
+export function setBasePath(path: string): void {
+  base = path.replace(/\/+$/, "");
+}
+
+/** An address of this server as a browser sees it. */
+export function at(path: string): string {
+  return base + path;
+}
+
+type Addresses = Record<string, string | ((...parts: string[]) => string)>;
+
+/** The same addresses as a browser sees them: the base is known only when the server starts. */
+function based<T extends Addresses>(addresses: T): Readonly<T> {
+  return new Proxy(addresses, {
+    get: (known, name) => {
+      const address = Reflect.get(known, name);
+      return typeof address === "function" ? (...parts: string[]) => at(address(...parts)) : at(address);
+    },
+  });
+}
+
 /** Every address that the pages link or post to, in one place, so that handlers and views cannot disagree. */
-export const paths = {
+export const paths = based({
   home: "/",
   setup: "/setup",
   signIn: "/login",
@@ -21,6 +45,11 @@ export const paths = {
   apiKeys: "/api-keys",
   newApiKey: "/api-keys/new",
   deleteApiKey: (id: string) => `/api-keys/${enc(id)}/delete`,
+  applications: "/applications",
+  revokeApplication: (id: string) => `/applications/${enc(id)}/revoke`,
+  oauthClients: "/applications/clients",
+  newOauthClient: "/applications/clients/new",
+  deleteOauthClient: (id: string) => `/applications/clients/${enc(id)}/delete`,
   members: "/members",
   memberRole: (id: string) => `/members/${enc(id)}/role`,
   removeMember: (id: string) => `/members/${enc(id)}/remove`,
@@ -31,7 +60,7 @@ export const paths = {
   newOrganization: "/organizations/new",
   organizations: "/organizations",
   activeOrganization: "/organizations/active",
-} as const;
+});
 
 /** Gives `path` with the parameters that have a value, in their order, such as `/connections?q=git&page=2`. */
 export function withQuery(

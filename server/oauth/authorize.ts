@@ -7,7 +7,7 @@ import type { Services } from "../services.ts";
 import * as oauthConsents from "../storage/oauth_consents.ts";
 import * as oauthRequests from "../storage/oauth_requests.ts";
 import { placesOf } from "../storage/oauth_resources.ts";
-import type { VisitContext, VisitHandler } from "../visit.ts";
+import { keepOpener, type VisitContext, type VisitHandler } from "../visit.ts";
 import type { Asked } from "./asked.ts";
 import { askedOf, checks, type Draft } from "./checks.ts";
 import { ClientDocuments, isDocumentId } from "./client_documents.ts";
@@ -28,6 +28,7 @@ export function authorizePage(services: Services): VisitHandler {
   const documents = new ClientDocuments(services.outbound);
   return async (c) => {
     c.header("referrer-policy", "no-referrer");
+    keepOpener(c);
     const query = new URLSearchParams(new URL(c.req.url).search);
     const draft: Draft = { services, resources, documents, parameters: new Parameters(query) };
     try {

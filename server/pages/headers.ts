@@ -1,24 +1,11 @@
 import type { Config } from "../config.ts";
-import type { VisitMiddleware } from "../visit.ts";
-
-/** Nothing inline, nothing from elsewhere, no frames, forms to this site only. */
-const policy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+import { pagePolicy, type VisitMiddleware } from "../visit.ts";
 
 /** Sends the headers that every page has, its errors too. */
 export function pageHeaders({ baseUrl }: Config): VisitMiddleware {
   const headers: Record<string, string> = {
     "cache-control": "no-store",
-    "content-security-policy": policy,
-    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": pagePolicy(),
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { makeApp } from "../../server/app.ts";
 import { StaticFiles } from "../../server/static.ts";
-import { onMesh, setUp, Visitor } from "./support.ts";
+import { leads, onMesh, owner, setUp, Visitor } from "./support.ts";
 
 onMesh("not found: JSON for machines, a page for browsers, a redirect for nobody", async (mesh) => {
   const visitor = new Visitor(mesh.url);
@@ -138,3 +138,29 @@ onMesh("the JSON API: a session counts for pages of this site, a token for every
   const key = await mesh.key(await mesh.organization());
   assert.equal(await ask({ authorization: `Bearer ${key}`, origin: "https://other.example" }), 200);
 });
+
+onMesh("behind a path that a proxy adds, every link, form and redirect carries it", async (mesh) => {
+  const visitor = new Visitor(mesh.url); // asks as the proxy does, which takes the path away
+  leads(await visitor.get("/connections"), "/mesh/setup");
+  await visitor.get("/setup");
+  const origin = { origin: "http://localhost" };
+  leads(await visitor.post("/setup", owner, origin), "/mesh/");
+  for (
+    const path of ["/", "/connections", "/connections/new", "/activity", "/api-keys", "/members", "/settings"]
+  ) {
+    const { html } = await visitor.get(path);
+    const urls = [...html.matchAll(/ (?:href|src|action|hx-get|hx-post)="([^"]*)"/g)].map(([, url = ""]) =>
+      url
+    );
+    assert.ok(urls.length > 10);
+    for (const url of urls) assert.match(url, /^(\/mesh\/|#)/, path);
+  }
+  visitor.cookies.delete("mesh_session");
+  leads(await visitor.get("/members?page=2"), "/mesh/login?next=%2Fmesh%2Fmembers%3Fpage%3D2");
+  await visitor.get("/login");
+  const { email, password } = owner;
+  leads(
+    await visitor.post("/login", { email, password, next: "/mesh/members?page=2" }, origin),
+    "/mesh/members?page=2",
+  );
+}, { BASE_URL: "http://localhost/mesh" });
