@@ -2,7 +2,7 @@ import { paths } from "../../views/paths.ts";
 import { SignInPage } from "../../views/sign_in.tsx";
 import type { FormState } from "../../views/types.ts";
 import { refusalOf } from "../form.ts";
-import { goTo, publicShell, safeNext, type VisitContext, type VisitHandler } from "../visit.ts";
+import { goTo, keepOpener, publicShell, safeNext, type VisitContext, type VisitHandler } from "../visit.ts";
 import { endSession, startSession } from "./session.ts";
 import type { LoginPageOptions } from "./setup_page.tsx";
 import { isSetUp } from "./setup.ts";
@@ -15,7 +15,7 @@ export function signInPage(
   return {
     showSignIn: async (c) => {
       const { services, session } = c.get("visit");
-      const next = safeNext(c.req.query("next"));
+      const next = nextOf(c, c.req.query("next"));
       if (session) return goTo(c, next || paths.home);
       if (!await isSetUp(services.db)) return goTo(c, paths.setup);
       return await show(c, { next });
@@ -23,7 +23,7 @@ export function signInPage(
     signIn: async (c) => {
       const { services } = c.get("visit");
       const form = c.get("form");
-      const next = safeNext(form.text("next"));
+      const next = nextOf(c, form.text("next"));
       const entered = form.pick("email", "password");
       try {
         const user = await signIn(services, entered, facts(c));
@@ -39,6 +39,13 @@ export function signInPage(
       return goTo(c, paths.signIn);
     },
   };
+}
+
+/** Where it goes on; on the way to an application, the window that it was opened from is kept. */
+function nextOf(c: VisitContext, text: string | undefined): string {
+  const next = safeNext(text);
+  if (/^[^?#]*\/authorize\?/.test(next)) keepOpener(c);
+  return next;
 }
 
 interface Shown {

@@ -1,12 +1,14 @@
 import { details, offers } from "./connection.tsx";
 import { connectionLists, imports, newConnections } from "./connections.tsx";
 import type { Sample, Say } from "./data.ts";
+import { consents } from "./oauth.tsx";
 import { outside } from "./outside.tsx";
 import { activity, apiKeys, home, newApiKeys, people } from "./rest.tsx";
 import { tools } from "./tools.tsx";
 
 const groups = [
   outside,
+  consents,
   home,
   connectionLists,
   newConnections,
