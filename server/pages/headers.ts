@@ -6,6 +6,7 @@ export function pageHeaders({ baseUrl }: Config): VisitMiddleware {
   const headers: Record<string, string> = {
     "cache-control": "no-store",
     "content-security-policy": pagePolicy(),
+    "cross-origin-opener-policy": "same-origin",
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
