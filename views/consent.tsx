@@ -147,7 +147,7 @@ function ToolChoice({ asked, chosen, others }: ConsentPageProps) {
           hint={title !== null && title !== name ? title : undefined}
         >
           <code>{name}</code>
-          {!readOnly && <span class="muted small">{" writes"}</span>}
+          {!readOnly && <span class="muted small">, writes</span>}
         </Check>
       ))}
       {others.map((action, index) => (

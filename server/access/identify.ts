@@ -19,6 +19,9 @@ const apiKeyLength = apiKeyPrefix.length + 43;
 export const accessTokenPrefix = "mesh_at_";
 const accessTokenLength = accessTokenPrefix.length + 43;
 
+/** What the secret of a client begins with; 43 characters of base64url follow. */
+export const clientSecretPrefix = "mesh_cs_";
+
 /** How long an answer is used again: a revocation by another process is seen within a second. */
 const freshMs = 800;
 const lastUsedEveryMs = 60_000;

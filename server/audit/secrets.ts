@@ -76,7 +76,7 @@ export const suspicious: RegExp = new RegExp(
  */
 const tokens = new RegExp(
   [
-    "mesh_(?:key|at|rt)_[\\w-]{4,}",
+    "mesh_(?:key|at|rt|ac|cs)_[\\w-]{4,}",
     "gh[pousr]_\\w{6,}",
     "github_pat_\\w{6,}",
     "glpat-[\\w-]{8,}",

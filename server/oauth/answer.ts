@@ -9,7 +9,7 @@ import type { OauthConsentRow } from "../storage/oauth_consents.ts";
 import type { Asked } from "./asked.ts";
 import { isIssuedId } from "./clients.ts";
 import { describable, type OAuthError } from "./errors.ts";
-import { withAnswer } from "./redirect_uris.ts";
+import { withAnswer } from "../access/redirect_uris.ts";
 import { codePrefix } from "./tokens.ts";
 
 /** How long a code can be exchanged, in milliseconds (AS14). */

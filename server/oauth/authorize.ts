@@ -16,7 +16,7 @@ import { issueCode, redirectOf } from "./answer.ts";
 import { leave, showRefusal } from "./pages.tsx";
 import { Parameters } from "./parameters.ts";
 import { covers } from "../access/policy.ts";
-import { describePlace, matches } from "./redirect_uris.ts";
+import { describePlace, matches } from "../access/redirect_uris.ts";
 
 /** How long a question waits for its answer, in milliseconds. */
 const waitMs = 10 * 60_000;

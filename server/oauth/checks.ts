@@ -6,7 +6,7 @@ import { type Client, findIssued, isUnproven, printOf } from "./clients.ts";
 import { OAuthError, PageError } from "./errors.ts";
 import type { Parameters } from "./parameters.ts";
 import { readChallenge } from "./pkce.ts";
-import { matches } from "./redirect_uris.ts";
+import { matches } from "../access/redirect_uris.ts";
 import { readScope, type Scope } from "../access/scopes.ts";
 
 /** An authorization request while it is checked: what each check has found out. */

@@ -3,7 +3,7 @@ import { describeError } from "../log.ts";
 import type { Outbound } from "../outbound.ts";
 import { cleanName, type Client } from "./clients.ts";
 import { PageError } from "./errors.ts";
-import { problemOf } from "./redirect_uris.ts";
+import { problemOf } from "../access/redirect_uris.ts";
 
 const maxBytes = 5 * 1024; // AS54
 const maxTimeMs = 5000;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Permissions } from "../access/roles.ts";
 import type { Db } from "../storage/dialect.ts";
 import * as oauthClients from "../storage/oauth_clients.ts";
-import { isLocalOnly } from "./redirect_uris.ts";
+import { isLocalOnly } from "../access/redirect_uris.ts";
 
 /** An application that asks for tokens. */
 export interface Client {

@@ -12,7 +12,7 @@ import { issueCode, redirectOf } from "./answer.ts";
 import type { Asked } from "./asked.ts";
 import { isDocumentId } from "./client_documents.ts";
 import { OAuthError } from "./errors.ts";
-import { describePlace, type RedirectPlace } from "./redirect_uris.ts";
+import { describePlace, type RedirectPlace } from "../access/redirect_uris.ts";
 
 /** What the consent page puts to the person; nothing that the client said of itself is to be trusted (AS17). */
 export interface ConsentQuestion {

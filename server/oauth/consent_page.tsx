@@ -6,7 +6,7 @@ import { AppError } from "../errors.ts";
 import type { Session } from "../access/identify.ts";
 import { keepOpener, pagePolicy, publicShell, type VisitContext } from "../visit.ts";
 import { type ConsentQuestion, decide, pendingRequest } from "./consent.ts";
-import type { RedirectPlace } from "./redirect_uris.ts";
+import type { RedirectPlace } from "../access/redirect_uris.ts";
 
 /** What the form of the page says, or is to say when it is shown. */
 interface Choice {

@@ -1,7 +1,7 @@
 import { ErrorPage } from "../../views/error.tsx";
 import { LeavingPage } from "../../views/leaving.tsx";
 import { themeOf, type VisitContext } from "../visit.ts";
-import { describePlace } from "./redirect_uris.ts";
+import { describePlace } from "../access/redirect_uris.ts";
 
 /** Shows the person why a request of an application leads nowhere; nothing of it is sent on. */
 export async function showRefusal(

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context, Handler } from "hono";
-import { hashToken } from "../access/identify.ts";
+import { clientSecretPrefix, hashToken } from "../access/identify.ts";
 import { networkOf } from "../access/network.ts";
 import { AppError } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
@@ -12,8 +12,7 @@ import { webUrl } from "./client_documents.ts";
 import { cleanName } from "./clients.ts";
 import { answerError, OAuthError } from "./errors.ts";
 import { readJsonObject } from "./parameters.ts";
-import { problemOf } from "./redirect_uris.ts";
-import { clientSecretPrefix } from "./tokens.ts";
+import { problemOf } from "../access/redirect_uris.ts";
 
 /** How long a registration waits for somebody to allow the client something, in milliseconds (AS41). */
 export const unusedMs = 24 * 3600_000;

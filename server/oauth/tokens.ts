@@ -8,7 +8,6 @@ import * as oauthTokens from "../storage/oauth_tokens.ts";
 /** What secrets of this server begin with; 43 characters of base64url follow. */
 export const refreshTokenPrefix = "mesh_rt_";
 export const codePrefix = "mesh_ac_";
-export const clientSecretPrefix = "mesh_cs_";
 
 const dayMs = 24 * 3600_000;
 

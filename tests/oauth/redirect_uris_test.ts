@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describePlace, matches, problemOf, withAnswer } from "../../server/oauth/redirect_uris.ts";
+import { describePlace, matches, problemOf, withAnswer } from "../../server/access/redirect_uris.ts";
 
 Deno.test("what may be registered: https, this machine, an application's own scheme", () => { // AS13
   for (
