@@ -102,6 +102,18 @@ export function makeApp(
 
   app.notFound(showNotFound);
   app.onError((error, c) => showError(c, error, services.log));
+  return relayFirst(app, proxy);
+}
+
+const relayed = /^https?:\/\/[^/?#]+\/mcp\/(conn_[0-9a-z]+)\/?(?:\?|$)/;
+
+/** Asks the relay before the router: finding one route among many is a tenth of what a call costs. */
+function relayFirst(app: Hono<VisitEnv>, proxy: ReturnType<typeof makeProxy>): Hono<VisitEnv> {
+  const route = app.fetch;
+  app.fetch = (request, env, context) => {
+    const id = request.method === "OPTIONS" ? undefined : relayed.exec(request.url)?.[1];
+    return id === undefined ? route(request, env, context) : proxy(request, id);
+  };
   return app;
 }
 

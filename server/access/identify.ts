@@ -61,6 +61,8 @@ export class Identities {
   /** Apart, so that a flood of made-up keys does not push out real ones. */
   readonly #unknown = new LRUCache<string, Entry>({ max: 1_000 });
   #lookups = new Map<string, Lookup>();
+  readonly #hashes = new Map<string, string>();
+  #hashesUntil = 0;
   readonly #writes = new Set<Promise<void>>();
 
   constructor({ db, log = new Log("error") }: { db: Db; log?: Log }) {
@@ -72,15 +74,29 @@ export class Identities {
   byBearer(token: string): Actor | null | Promise<Actor | null> {
     const isKey = token.length === apiKeyLength && token.startsWith(apiKeyPrefix);
     if (!isKey && !(token.length === accessTokenLength && token.startsWith(accessTokenPrefix))) return null;
-    const hash = hashToken(token);
-    const entry = this.#known.get(hash) ?? this.#unknown.get(hash);
     const now = performance.now();
+    const hash = this.#hashOf(token, now);
+    const entry = this.#known.get(hash) ?? this.#unknown.get(hash);
     if (entry !== undefined && now < entry.freshUntil) {
       return Date.now() < entry.expiresAt ? entry.actor : null;
     }
     const running = this.#lookups.get(hash);
     if (running !== undefined && now < running.freshUntil) return running.answer;
     return this.#lookUp(hash, { isKey, freshUntil: now + freshMs });
+  }
+
+  /** A token that is used again within the second is not hashed again: that is dearer than the rest of the look-up. */
+  #hashOf(token: string, now: number): string {
+    if (now > this.#hashesUntil) {
+      this.#hashes.clear();
+      this.#hashesUntil = now + 1000;
+    }
+    let hash = this.#hashes.get(token);
+    if (hash === undefined) {
+      hash = hashToken(token);
+      if (this.#hashes.size < 1000) this.#hashes.set(token, hash);
+    }
+    return hash;
   }
 
   /** The session behind a cookie, or null where it ended; a use in its later life moves its end. */
