@@ -37,12 +37,18 @@ interface Failure {
 async function answerFailure(c: VisitContext, { status, code, message, words }: Failure): Promise<Response> {
   const requestId = c.get("requestId");
   if (isForMachine(c)) return c.json({ code, message, ...(status === 500 && { requestId }) }, status);
+  if (c.req.header("hx-request") === "true") {
+    // The part that was asked for is not in the answer: the words take the place of the page's content.
+    for (const [name, value] of Object.entries(intoMain)) c.header(name, value);
+  }
   const shell = { csrf: "", theme: themeOf(c) };
   return await c.html(
     <ErrorPage shell={shell} status={status} message={words} requestId={requestId} />,
     status,
   );
 }
+
+const intoMain = { "hx-retarget": "#main", "hx-reselect": "#main", "hx-reswap": "outerHTML" };
 
 /** True for paths that only programs use, and for those who do not ask for HTML. */
 function isForMachine(c: VisitContext): boolean {

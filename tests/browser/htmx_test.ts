@@ -104,3 +104,16 @@ onScene("a command is copied", async (scene) => {
   await page.locator("#result").getByRole("button", { name: "Copy" }).click();
   await page.locator("#result").getByText(/Copied|Selected/).waitFor();
 });
+
+onScene("what went away meanwhile is said in the page, not swallowed", async (scene) => {
+  const { page, mesh } = scene;
+  const visitor = await enter(scene);
+  const connection = await connect(scene, visitor);
+  await page.goto(`${mesh.url}${connection}?tool=test_simple_text`);
+  await mark(page);
+  await visitor.post(`${connection}/delete`);
+  await page.getByRole("button", { name: "Run tool" }).click();
+  await page.getByRole("heading", { name: "There is no such page" }).waitFor();
+  assert.ok(await isMarked(page));
+  await page.locator(".side").getByRole("link", { name: "Home" }).waitFor();
+});
