@@ -16,7 +16,7 @@ const usedConnection = z.object({
   status_reason: z.string().nullable(),
   toolCount: z.int().nullable().describe("Null while its server never listed any"),
   calls: z.int().describe(`Calls of the last ${days} days; your own where you look after nobody else's`),
-  medianMs: z.number().nullable(),
+  medianMs: z.number().nullable().describe("Of the latest 200 of these calls"),
   daily: z.array(z.int()).describe("Calls a day (UTC), oldest first"),
 });
 
@@ -35,17 +35,18 @@ export const listConnectionUsage = defineAction({
     orderBy: z.enum(["used", "title", "created"]).default("used").describe(
       "used: most calls first; created: newest first",
     ),
+    figures: z.boolean().default(true).describe("false: only the connections, as if nothing was called"),
     limit: z.int().min(1).max(200).default(50),
     offset: z.int().min(0).max(1_000_000_000).default(0),
   }),
   output: listOutput(usedConnection),
-  run: async (ctx, { search, ids, status, orderBy, limit, offset }) => {
+  run: async (ctx, { search, ids, status, orderBy, figures, limit, offset }) => {
     const { actor } = ctx;
-    await ctx.audit.flush();
+    if (figures) await ctx.audit.flush();
     const { items, totalCount } = await connectionUsage.list(ctx.db, organizationOf(ctx), {
       where: whereOf({ search, ids, status }),
       order: orderBy,
-      days,
+      days: figures ? days : 0,
       onlyOfUser: isManager(actor) ? undefined : actor.userId,
       limit,
       offset,

@@ -34,7 +34,8 @@ export async function showActivity(c: VisitContext): Promise<Response> {
   if (wantsPart(c)) return await c.html(<ActivityRows {...rows} />);
   const { span, period } = periodOf(query, Date.now());
   const figures = await figuresOf(c, { span, connectionId: query.connection });
-  const { items } = await perform(listConnectionUsage, contextOf(c), { orderBy: "title", limit: maxChoices });
+  const byTitle = { orderBy: "title" as const, figures: false, limit: maxChoices };
+  const { items } = await perform(listConnectionUsage, contextOf(c), byTitle);
   return await c.html(
     <ActivityPage
       shell={await shellOf(c)}

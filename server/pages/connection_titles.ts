@@ -10,7 +10,7 @@ export async function titlesOf(c: VisitContext, resources: readonly string[]): P
   const ids = [...new Set(resources)].filter((resource) => /^conn_[^*]/.test(resource));
   const titles = new Map<string, string>();
   for (let start = 0; start < ids.length; start += maxIds) {
-    const input = { ids: ids.slice(start, start + maxIds), limit: maxIds };
+    const input = { ids: ids.slice(start, start + maxIds), figures: false, limit: maxIds };
     const { items } = await perform(listConnectionUsage, contextOf(c), input);
     for (const { id, title } of items) titles.set(id, title);
   }

@@ -26,7 +26,7 @@ export async function showHome(c: VisitContext): Promise<Response> {
 }
 
 async function unreachable(c: VisitContext): Promise<AttentionItem[]> {
-  const failing = { status: "error" as const, limit: maxItems };
+  const failing = { status: "error" as const, figures: false, limit: maxItems };
   const { items } = await perform(listConnectionUsage, contextOf(c), failing);
   return items.map(({ id, title, status_reason }) => ({
     tone: "bad",
