@@ -21,6 +21,7 @@ import { oauthRoutes } from "./oauth/routes.ts";
 import { showActivity } from "./pages/activity.tsx";
 import * as newApiKey from "./pages/api_key_new.tsx";
 import * as apiKeys from "./pages/api_keys.tsx";
+import * as applications from "./pages/applications.tsx";
 import { checkConnection } from "./pages/connection_check.tsx";
 import * as connectClient from "./pages/connection_connect.tsx";
 import * as connectionLists from "./pages/connection_lists.tsx";
@@ -33,11 +34,12 @@ import { pageHeaders } from "./pages/headers.ts";
 import { showHome } from "./pages/home.tsx";
 import { showLog } from "./pages/log.tsx";
 import * as members from "./pages/members.tsx";
+import * as oauthClients from "./pages/oauth_clients.tsx";
 import * as organizations from "./pages/organizations.tsx";
 import * as settings from "./pages/settings.tsx";
 import type { Services } from "./services.ts";
 import { StaticFiles } from "./static.ts";
-import { clientAddress, factsOf, type VisitEnv } from "./visit.ts";
+import { clientAddress, factsOf, type VisitEnv, type VisitMiddleware } from "./visit.ts";
 
 /** What the application is made of. */
 export interface AppParts {
@@ -136,18 +138,32 @@ function mountLogin(app: Hono<VisitEnv>, services: Services, setupToken: string 
   app.post("/logout", visit, form, signIn.signOut);
 }
 
-/**
- * The pages. `page` shows something to a member of an organization and `send` takes a form of theirs; `own` and
- * `sendOwn` are for whoever is signed in.
- */
+/** The pages: of what is called, and of who calls. */
 function mountPages(app: Hono<VisitEnv>, services: Services): void {
   const visit = visits(services);
   const form = ownForms(services);
-  const page = [visit, member] as const;
-  const send = [visit, member, form] as const;
-  const own = [visit, signedIn] as const;
-  const sendOwn = [visit, signedIn, form] as const;
+  const steps: Steps = {
+    page: [visit, member],
+    send: [visit, member, form],
+    own: [visit, signedIn],
+    sendOwn: [visit, signedIn, form],
+  };
+  mountConnections(app, steps);
+  mountPeople(app, steps);
+}
 
+/**
+ * What a request for a page goes through: `page` shows something to a member of an organization and `send` takes a
+ * form of theirs; `own` and `sendOwn` are for whoever is signed in.
+ */
+interface Steps {
+  page: [VisitMiddleware, VisitMiddleware];
+  send: [VisitMiddleware, VisitMiddleware, VisitMiddleware];
+  own: [VisitMiddleware, VisitMiddleware];
+  sendOwn: [VisitMiddleware, VisitMiddleware, VisitMiddleware];
+}
+
+function mountConnections(app: Hono<VisitEnv>, { page, send }: Steps): void {
   app.get("/", ...page, showHome);
 
   app.get("/connections", ...page, connections.showConnections);
@@ -172,12 +188,22 @@ function mountPages(app: Hono<VisitEnv>, services: Services): void {
 
   app.get("/activity", ...page, showActivity);
   app.get("/activity/:id", ...page, showLog);
+}
 
+function mountPeople(app: Hono<VisitEnv>, { page, send, own, sendOwn }: Steps): void {
   app.get("/api-keys", ...page, apiKeys.showApiKeys);
   app.post("/api-keys", ...send, newApiKey.createApiKey);
   app.get("/api-keys/new", ...page, newApiKey.showNewApiKey);
   app.get("/api-keys/:id/delete", ...page, apiKeys.showDeleteApiKey);
   app.post("/api-keys/:id/delete", ...send, apiKeys.removeApiKey);
+
+  app.get("/applications", ...page, applications.showApplications);
+  app.get("/applications/:id/revoke", ...page, applications.showRevokeApplication);
+  app.post("/applications/:id/revoke", ...send, applications.revokeApplication);
+  app.post("/applications/clients", ...send, oauthClients.createOauthClient);
+  app.get("/applications/clients/new", ...page, oauthClients.showNewOauthClient);
+  app.get("/applications/clients/:id/delete", ...page, oauthClients.showDeleteOauthClient);
+  app.post("/applications/clients/:id/delete", ...send, oauthClients.removeOauthClient);
 
   app.get("/members", ...page, (c) => members.showMembers(c));
   app.post("/members", ...send, members.addMember);

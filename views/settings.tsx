@@ -138,6 +138,10 @@ export function SettingsPage({ shell, organization, organizationForm, accountFor
               <Button kind="main">Save</Button>
             </div>
           </Form>
+          <p class="small second card-foot">
+            {"What you let act for you stands under "}
+            <a href={paths.applications}>Applications</a>.
+          </p>
         </Card>
         <ThemeForm shell={shell} />
       </div>

@@ -14,7 +14,15 @@ const everything: Permissions = { "*": ["*"] };
 export const readOnlyManagement: Permissions = { self: ["*_LIST", "*_GET"] };
 
 const memberPower: Permissions = {
-  self: ["*_LIST", "*_GET", "MONITORING_STATS", "API_KEY_*", "CONNECTION_CALL_TOOL", "USER_UPDATE"],
+  self: [
+    "*_LIST",
+    "*_GET",
+    "MONITORING_STATS",
+    "API_KEY_*",
+    "APPLICATION_REVOKE",
+    "CONNECTION_CALL_TOOL",
+    "USER_UPDATE",
+  ],
   "conn_*": ["*"],
   "gw_*": ["*"],
 };

@@ -11,7 +11,8 @@ import * as organizations from "../storage/organizations.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { idField, isoOf, jsonObject, line } from "./fields.ts";
 
-const permissionMap = z.record(z.string(), z.array(z.string()));
+/** Actions by resource, as they are given out. */
+export const permissionMap = z.record(z.string(), z.array(z.string()));
 
 /** A key without its secret. */
 export const apiKeyEntity = z.object({
@@ -35,7 +36,8 @@ const maxExpirySeconds = 10 * 365 * 24 * 3600;
 
 const name = line(200).min(1, "it is required");
 const metadata = jsonObject(20_000);
-const permissions = z.record(
+/** Actions by resource, as they are asked for. */
+export const permissionsField = z.record(
   z.string().regex(
     /^(self|\*|(conn|gw)_(\*|[a-z0-9]{1,60}))$/,
     "a resource is 'self', 'conn_...', 'gw_...' or '*'",
@@ -57,7 +59,7 @@ export const createApiKey = defineAction({
     "Creates a key for the active organization with your power at most. Its secret is shown this once.",
   input: z.object({
     name,
-    permissions: permissions.optional(),
+    permissions: permissionsField.optional(),
     expiresIn: z.int().min(1).max(maxExpirySeconds).optional().describe(
       "Seconds until it expires; never by default",
     ),
@@ -129,7 +131,7 @@ export const updateApiKey = defineAction({
   input: z.object({
     keyId: idField(),
     name: name.optional(),
-    permissions: permissions.optional(),
+    permissions: permissionsField.optional(),
     metadata: metadata.nullable().optional(),
   }),
   output: z.object({ item: apiKeyEntity }),
@@ -175,9 +177,13 @@ async function visibleKey(ctx: Context, id: string, what: string): Promise<apiKe
   throw new AppError("not_found", `${what}: there is no such key`);
 }
 
-function refuseMore(actor: Actor, wanted: Permissions, what: string): void {
+/** Throws `forbidden` where the actor would give away more than it has. */
+export function refuseMore(actor: Actor, wanted: Permissions, what: string): void {
   if (mayGrant(actor, wanted)) return;
-  throw new AppError("forbidden", `${what}: a key cannot give permissions that it does not have itself`);
+  throw new AppError(
+    "forbidden",
+    `${what}: a key or token cannot give permissions that it does not have itself`,
+  );
 }
 
 /** Whoever holds the secret of another's key would gain that person's power. */
@@ -190,8 +196,8 @@ function refuseWidening(
   throw new AppError("forbidden", `${what}: only the person who owns it can give it more permissions`);
 }
 
-/** A permission for what does not exist is a mistake that nobody would notice. */
-async function refuseUnknown(ctx: Context, wanted: Permissions, what: string): Promise<void> {
+/** Throws `invalid`: a permission for what does not exist is a mistake that nobody would notice. */
+export async function refuseUnknown(ctx: Context, wanted: Permissions, what: string): Promise<void> {
   const named = Object.keys(wanted).filter((resource) => /^(conn|gw)_[^*]/.test(resource));
   const known = await apiKeys.knownConnections(
     ctx.db,
@@ -249,7 +255,8 @@ function toApiKey(row: apiKeys.OwnedApiKey): ApiKey {
   };
 }
 
-function copyOf(permissions: Permissions): Record<string, string[]> {
+/** Permissions that nobody shares. */
+export function copyOf(permissions: Permissions): Record<string, string[]> {
   return Object.fromEntries(
     Object.entries(permissions).map(([resource, actions]) => [resource, [...actions]]),
   );

@@ -1,4 +1,5 @@
 import type { Action } from "./action.ts";
+import { listApplications, revokeApplication } from "./applications.ts";
 import { createApiKey, deleteApiKey, listApiKeys, updateApiKey } from "./api_keys.ts";
 import { getLog, getStats, listLogs } from "./audit_log.ts";
 import { importConnections } from "./connection_import.ts";
@@ -22,6 +23,7 @@ import {
   updateOrganization,
   updateOrganizationSettings,
 } from "./organizations.ts";
+import { createOauthClient, deleteOauthClient, listOauthClients } from "./oauth_clients.ts";
 import { addMemberByEmail } from "./member_by_email.ts";
 import { getUser, updateUser } from "./users.ts";
 
@@ -56,6 +58,11 @@ export const actions: readonly Action[] = [
   listApiKeys,
   updateApiKey,
   deleteApiKey,
+  listApplications,
+  revokeApplication,
+  createOauthClient,
+  listOauthClients,
+  deleteOauthClient,
   listLogs,
   getLog,
   getStats,

@@ -22,6 +22,7 @@ export const getWorkspace = defineAction({
       connections: z.int(),
       members: z.int(),
       apiKeys: z.int().describe("All for owners and admins, your own otherwise"),
+      applications: z.int().describe("All for owners and admins, your own otherwise"),
     }).nullable(),
   }),
   run: async ({ db, actor }) => {

@@ -22,6 +22,9 @@ export interface OauthClientRow {
   lastUsedAt: number | null;
 }
 
+/** A client with the name of whom it acts as. */
+export type OwnedOauthClient = OauthClientRow & { ownerName: string | null };
+
 /** Keeps a new client; `secretHash` is the SHA-256 of its secret, base64url, null for a public one. */
 export async function insert(
   db: Db,
@@ -57,10 +60,12 @@ export async function find(
 }
 
 /** The clients that admins of the organization have registered, newest first. */
-export async function list(db: Db, organizationId: string): Promise<OauthClientRow[]> {
-  const rows = await db.selectFrom("oauth_clients").selectAll().where("organization_id", "=", organizationId)
-    .orderBy("created_at", "desc").orderBy("id", "desc").execute();
-  return rows.map(toClient);
+export async function list(db: Db, organizationId: string): Promise<OwnedOauthClient[]> {
+  const rows = await db.selectFrom("oauth_clients").leftJoin("users", "users.id", "oauth_clients.owner_id")
+    .selectAll("oauth_clients").select("users.name as owner_name")
+    .where("oauth_clients.organization_id", "=", organizationId)
+    .orderBy("oauth_clients.created_at", "desc").orderBy("oauth_clients.id", "desc").execute();
+  return rows.map((row) => ({ ...toClient(row), ownerName: row.owner_name }));
 }
 
 /** Somebody has allowed the client something: from now on it stays. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { makeApp } from "../../server/app.ts";
-import { addKey } from "../support/accounts.ts";
+import { addConsent, addKey, addOauthClient } from "../support/accounts.ts";
 import type { Mesh, Person } from "../support/app.ts";
 import { addConnection } from "../support/connections.ts";
 import { type Answer, onMesh, setUp, signedIn, Visitor } from "./support.ts";
@@ -52,6 +52,11 @@ const rows: Row[] = [
   { route: "GET /api-keys/new", ...page },
   { route: "POST /api-keys", user: 422, admin: 422, foreigner: 422, form: { name: "" } },
   { route: "GET /api-keys/:key/delete", user: 404, admin: 200, foreigner: 404 },
+  { route: "GET /applications", ...page },
+  { route: "GET /applications/:consent/revoke", user: 404, admin: 200, foreigner: 404 },
+  { route: "GET /applications/clients/new", ...managed },
+  { route: "POST /applications/clients", user: 403, admin: 422, foreigner: 422, form: { name: "" } },
+  { route: "GET /applications/clients/:client/delete", ...managedOfOne },
   { route: "GET /members", ...page },
   { route: "GET /members/:member/remove", ...managedOfOne },
   { route: "POST /members", user: 403, admin: 422, foreigner: 422, form: { email: "nobody@example.com" } },
@@ -77,6 +82,8 @@ const rows: Row[] = [
     form: { organizationId: "org_no" },
   },
   { route: "POST /api-keys/:key/delete", user: 404, admin: 303, foreigner: 404 },
+  { route: "POST /applications/:consent/revoke", user: 404, admin: 303, foreigner: 404 },
+  { route: "POST /applications/clients/:client/delete", user: 403, admin: 303, foreigner: 404 },
   { route: "POST /members/:member/remove", user: 403, admin: 303, foreigner: 404 },
   { route: "POST /connections/:conn/delete", user: 403, admin: 303, foreigner: 404 },
   { route: "POST /logout", user: 303, admin: 303, foreigner: 303 },
@@ -99,6 +106,8 @@ async function oneOfEach(mesh: Mesh, { organizationId, userId }: Person) {
   return {
     conn: await addConnection(db, organizationId, { url: "http://127.0.0.1:9/mcp", title: "Quiet heron" }),
     key: (await addKey(db, organizationId, { userId, name: "Quiet key" })).id,
+    consent: await addConsent(db, organizationId, { userId, clientName: "Quiet agent" }),
+    client: await addOauthClient(db, organizationId, { name: "Quiet client" }),
     log: log.id,
     member: row.id,
   };

@@ -111,13 +111,19 @@ onEachDatabase("counts: of one organization, keys of one person where that is as
     for (const { id } of [ann, bob]) await addMember(db, here, { userId: id, roles: ["user"] });
     await addMember(db, there, { userId: bob.id, roles: ["user"] });
     for (const userId of [ann.id, ann.id, bob.id]) await addKey(db, here, { userId });
-    assert.deepEqual(await counts.ofOrganization(db, here, {}), { connections: 3, members: 2, apiKeys: 3 });
+    assert.deepEqual(await counts.ofOrganization(db, here, {}), {
+      connections: 3,
+      members: 2,
+      apiKeys: 3,
+      applications: 0,
+    });
     const own = await counts.ofOrganization(db, here, { keysOf: ann.id });
-    assert.deepEqual(own, { connections: 3, members: 2, apiKeys: 2 });
+    assert.deepEqual(own, { connections: 3, members: 2, apiKeys: 2, applications: 0 });
     assert.deepEqual(await counts.ofOrganization(db, "org_none", {}), {
       connections: 0,
       members: 0,
       apiKeys: 0,
+      applications: 0,
     });
   });
 });

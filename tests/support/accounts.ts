@@ -5,6 +5,8 @@ import { newId, newSecret } from "../../server/ids.ts";
 import * as apiKeys from "../../server/storage/api_keys.ts";
 import { migrate, openDatabase } from "../../server/storage/database.ts";
 import type { Db } from "../../server/storage/dialect.ts";
+import * as oauthClients from "../../server/storage/oauth_clients.ts";
+import * as oauthConsents from "../../server/storage/oauth_consents.ts";
 import * as members from "../../server/storage/members.ts";
 import * as organizations from "../../server/storage/organizations.ts";
 import * as users from "../../server/storage/users.ts";
@@ -92,4 +94,50 @@ export async function addKey(
   };
   await apiKeys.insert(db, organizationId, { key, keyHash: hashToken(secret) });
   return { id: key.id, secret };
+}
+
+/** What the person has allowed a client that registered itself; gives the id. */
+export async function addConsent(
+  db: Db,
+  organizationId: string,
+  { userId, ...more }: { userId: string } & Partial<Parameters<typeof oauthConsents.remember>[2]>,
+): Promise<string> {
+  const resource = more.resource ?? "self";
+  return await oauthConsents.remember(db, organizationId, {
+    id: newId("consent"),
+    userId,
+    clientId: newId("client"),
+    clientName: "a client",
+    clientPrint: "",
+    resource,
+    permissions: { [resource]: ["*"] },
+    redirectUri: "https://client.example/callback",
+    now: tick(),
+    ...more,
+  });
+}
+
+/** A client without a secret that an admin of the organization registered; gives the id. */
+export async function addOauthClient(
+  db: Db,
+  organizationId: string,
+  more: Partial<oauthClients.OauthClientRow> = {},
+): Promise<string> {
+  const row = {
+    id: newId("client"),
+    organizationId,
+    name: "a client",
+    redirectUris: ["https://client.example/callback"],
+    grantTypes: ["authorization_code", "refresh_token"],
+    authMethod: "none",
+    clientUri: null,
+    ownerId: null,
+    permissions: null,
+    createdAt: tick(),
+    unusedUntil: null,
+    lastUsedAt: null,
+    ...more,
+  };
+  await oauthClients.insert(db, { ...row, secretHash: null });
+  return row.id;
 }

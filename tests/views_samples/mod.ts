@@ -1,7 +1,7 @@
 import { details, offers } from "./connection.tsx";
 import { connectionLists, imports, newConnections } from "./connections.tsx";
 import type { Sample, Say } from "./data.ts";
-import { consents } from "./oauth.tsx";
+import { applications, consents } from "./oauth.tsx";
 import { outside } from "./outside.tsx";
 import { activity, apiKeys, home, newApiKeys, people } from "./rest.tsx";
 import { tools } from "./tools.tsx";
@@ -19,6 +19,7 @@ const groups = [
   activity,
   apiKeys,
   newApiKeys,
+  applications,
   people,
 ];
 

@@ -6,7 +6,15 @@ import { Icon, type IconName } from "./icons.tsx";
 import { Menu } from "./menu.tsx";
 
 /** A page group that the navigation can mark; `none` for pages that belong to no group. */
-export type Place = "home" | "connections" | "activity" | "members" | "api-keys" | "settings" | "none";
+export type Place =
+  | "home"
+  | "connections"
+  | "activity"
+  | "members"
+  | "api-keys"
+  | "applications"
+  | "settings"
+  | "none";
 
 interface Entry {
   place: Place;
@@ -130,6 +138,13 @@ export function SideNavigation({ shell, place }: { shell: Shell; place: Place })
           entries={[
             { place: "members", text: "Members", icon: "person", href: paths.members, count: counts.members },
             { place: "api-keys", text: "API keys", icon: "key", href: paths.apiKeys, count: counts.apiKeys },
+            {
+              place: "applications",
+              text: "Applications",
+              icon: "apps",
+              href: paths.applications,
+              count: counts.applications,
+            },
           ]}
         />
         <div class="nav-foot">
