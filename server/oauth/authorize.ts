@@ -1,5 +1,7 @@
-import { paths, withQuery } from "../../views/paths.ts";
+import { at, paths, withQuery } from "../../views/paths.ts";
 import type { Session } from "../access/identify.ts";
+import { covers } from "../access/policy.ts";
+import { describePlace, matches } from "../access/redirect_uris.ts";
 import { ResourceUrls } from "../access/resource_urls.ts";
 import { newId } from "../ids.ts";
 import { describeError } from "../log.ts";
@@ -8,15 +10,13 @@ import * as oauthConsents from "../storage/oauth_consents.ts";
 import * as oauthRequests from "../storage/oauth_requests.ts";
 import { placesOf } from "../storage/oauth_resources.ts";
 import { keepOpener, type VisitContext, type VisitHandler } from "../visit.ts";
+import { issueCode, redirectOf } from "./answer.ts";
 import type { Asked } from "./asked.ts";
 import { askedOf, checks, type Draft } from "./checks.ts";
 import { ClientDocuments, isDocumentId } from "./client_documents.ts";
 import { OAuthError, PageError } from "./errors.ts";
-import { issueCode, redirectOf } from "./answer.ts";
 import { leave, showRefusal } from "./pages.tsx";
 import { Parameters } from "./parameters.ts";
-import { covers } from "../access/policy.ts";
-import { describePlace, matches } from "../access/redirect_uris.ts";
 
 /** How long a question waits for its answer, in milliseconds. */
 const waitMs = 10 * 60_000;
@@ -35,15 +35,15 @@ export function authorizePage(services: Services): VisitHandler {
       if (query.toString().length > maxQuery) throw new PageError("The application's request is too long");
       // Only for people of this server it reads documents of others.
       const { session } = c.get("visit");
-      if (!session && query.getAll("client_id").some(isDocumentId)) return askToSignIn(c, resources, query);
+      if (!session && query.getAll("client_id").some(isDocumentId)) return askToSignIn(c, query);
       for (const check of checks) await check(draft);
       const asked = askedOf(draft);
       const prompts = draft.parameters.one("prompt")?.split(" ") ?? [];
       if (!session) {
         if (prompts.includes("none")) throw new OAuthError("login_required", "Nobody is signed in");
-        return askToSignIn(c, resources, query);
+        return askToSignIn(c, query);
       }
-      return await ask(c, { services, resources, session, asked, prompts });
+      return await ask(c, { services, session, asked, prompts });
     } catch (error) {
       return await refuse(c, draft, error);
     }
@@ -51,14 +51,13 @@ export function authorizePage(services: Services): VisitHandler {
 }
 
 /** Leads to the sign-in page, which comes back here with the same request. */
-function askToSignIn(c: VisitContext, { basePath }: ResourceUrls, query: URLSearchParams): Response {
-  const next = `${basePath}/api/auth/authorize?${query}`;
+function askToSignIn(c: VisitContext, query: URLSearchParams): Response {
+  const next = at(`/api/auth/authorize?${query}`);
   return c.redirect(withQuery(paths.signIn, { next }), 303);
 }
 
 interface Asking {
   services: Services;
-  resources: ResourceUrls;
   session: Session;
   asked: Asked;
   prompts: readonly string[];
@@ -66,13 +65,13 @@ interface Asking {
 
 /** Puts the question to the person who is signed in, unless they have answered the very same one before. */
 async function ask(c: VisitContext, asking: Asking): Promise<Response> {
-  const { services, resources, session, asked, prompts } = asking;
+  const { services, session, asked, prompts } = asking;
   const places = await placesOf(services.db, session.actor.userId, asked.resource);
   if (places.length === 0) {
     const what = asked.resource === "self" ? "belongs to no organization" : "cannot reach this resource";
     throw new OAuthError(
       asked.resource === "self" ? "access_denied" : "invalid_target",
-      `The person who is signed in (${session.actor.email}) ${what}`,
+      `The person who is signed in ${what}`,
     );
   }
   const remembered = prompts.includes("consent") ? null : await findAnswer(asking);
@@ -88,7 +87,7 @@ async function ask(c: VisitContext, asking: Asking): Promise<Response> {
     createdAt: now,
     expiresAt: now + waitMs,
   });
-  return c.redirect(`${resources.basePath}/consent?request=${id}`, 303);
+  return c.redirect(at(`/consent?request=${id}`), 303);
 }
 
 /**

@@ -48,7 +48,7 @@ function credentialsOf(headers: Headers, form: Parameters): Credentials {
     throw new OAuthError("invalid_client", "Client assertions are not supported");
   }
   const header = headers.get("authorization");
-  if (header === null || !/^basic /i.test(header)) {
+  if (header === null || !/^basic(\s|$)/i.test(header)) {
     if (inForm.id === undefined) throw new OAuthError("invalid_client", "'client_id' is missing");
     return { id: inForm.id, secret: inForm.secret };
   }

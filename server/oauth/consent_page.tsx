@@ -148,5 +148,5 @@ function protect(c: VisitContext, redirect: RedirectPlace): void {
 function targetsOf({ kind, source, host }: RedirectPlace): string[] {
   if (kind !== "loopback") return [source];
   // A policy has no spelling for IPv6 addresses. CSP Level 3, section 2.3.1
-  return host.startsWith("[") ? ["http:"] : [source];
+  return host.startsWith("[") ? ["http:"] : ["http://localhost:*", "http://127.0.0.1:*"];
 }

@@ -70,7 +70,7 @@ export function answerError(c: Context, services: Services, error: unknown): Res
     });
     const body = { error: error.code, error_description: describable(error.message) };
     if (error.code !== "invalid_client") return c.json(body, error.code === "server_error" ? 500 : 400);
-    if (/^basic /i.test(c.req.header("authorization") ?? "")) {
+    if (/^basic(\s|$)/i.test(c.req.header("authorization") ?? "")) {
       c.header("www-authenticate", 'Basic realm="mesh"'); // RFC 6749 section 5.2
     }
     return c.json(body, 401);
