@@ -3,7 +3,6 @@ import type { Lifecycle } from "../lifecycle.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import { bearerActor, type Guard } from "./guard.ts";
-import { managementHandler } from "./management.ts";
 import { errorResponse, rpcCodes } from "./message.ts";
 
 /** What the endpoint works with beside the services. */
@@ -16,7 +15,8 @@ export interface ManagementParts {
 /** The endpoint `/mcp`: who may knock, who asks, then the actions as tools. */
 export function makeManagement(parts: ManagementParts): (request: Request) => Promise<Response> {
   const { services, guard, lifecycle } = parts;
-  const handle = managementHandler(services);
+  // The SDK's server takes memory and start-up time that a mesh which only relays can spare.
+  const handler = lazy(async () => (await import("./management.ts")).managementHandler(services));
   return async (request) => {
     const { headers } = request;
     const refused = guard.refusal(headers);
@@ -26,6 +26,7 @@ export function makeManagement(parts: ManagementParts): (request: Request) => Pr
     const facts = { id: newId("req"), userAgent: headers.get("user-agent") };
     lifecycle.enter();
     try {
+      const handle = await handler();
       return guard.readable(await handle(request, actor, facts), headers);
     } catch (error) {
       services.log.error("management request failed", { requestId: facts.id, error: describeError(error) });
@@ -35,4 +36,10 @@ export function makeManagement(parts: ManagementParts): (request: Request) => Pr
       lifecycle.leave();
     }
   };
+}
+
+/** Makes a value when it is first asked for. */
+function lazy<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => made ??= make();
 }

@@ -4,10 +4,10 @@ import type { Outbound, OutboundTarget } from "../outbound.ts";
 import * as connections from "../storage/connections.ts";
 import type { Db } from "../storage/dialect.ts";
 import type { Vault } from "../vault.ts";
-import { type CatalogResult, readCatalog } from "./catalog.ts";
+import type { CatalogResult } from "./catalog.ts";
 import type { Peer } from "./conversation.ts";
 import { credentialHeaders, type Header } from "./credentials.ts";
-import { callTool, type ToolAnswer } from "./tool_call.ts";
+import type { ToolAnswer } from "./tool_call.ts";
 
 /** Where a proxied message goes, and with which credential. Never logged, never returned to a caller. */
 export interface RelayTarget {
@@ -81,6 +81,8 @@ export class Upstream {
 
   /** Asks an upstream for all that it lists, or says why that failed. */
   async catalog(peer: Peer): Promise<CatalogResult> {
+    // The SDK's client takes memory and start-up time, and the relay never needs it.
+    const { readCatalog } = await import("./catalog.ts");
     return await readCatalog(this.#services.outbound, peer);
   }
 
@@ -93,6 +95,7 @@ export class Upstream {
     const target = await this.target(organizationId, connectionId);
     if (target === null) return null;
     const definition = target.tools?.find((tool) => tool.name === call.name);
+    const { callTool } = await import("./tool_call.ts");
     return await callTool(this.#services.outbound, target, { ...call, definition });
   }
 
