@@ -8,7 +8,6 @@ import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import * as oauthConsents from "../storage/oauth_consents.ts";
 import * as oauthRequests from "../storage/oauth_requests.ts";
-import { placesOf } from "../storage/oauth_resources.ts";
 import { keepOpener, type VisitContext, type VisitHandler } from "../visit.ts";
 import { issueCode, redirectOf } from "./answer.ts";
 import type { Asked } from "./asked.ts";
@@ -17,6 +16,7 @@ import { ClientDocuments, isDocumentId } from "./client_documents.ts";
 import { OAuthError, PageError } from "./errors.ts";
 import { leave, showRefusal } from "./pages.tsx";
 import { Parameters } from "./parameters.ts";
+import { reachablePlaces } from "./places.ts";
 
 /** How long a question waits for its answer, in milliseconds. */
 const waitMs = 10 * 60_000;
@@ -66,7 +66,7 @@ interface Asking {
 /** Puts the question to the person who is signed in, unless they have answered the very same one before. */
 async function ask(c: VisitContext, asking: Asking): Promise<Response> {
   const { services, session, asked, prompts } = asking;
-  const places = await placesOf(services.db, session.actor.userId, asked.resource);
+  const places = await reachablePlaces(services.db, session, asked.resource);
   if (places.length === 0) {
     const what = asked.resource === "self" ? "belongs to no organization" : "cannot reach this resource";
     throw new OAuthError(

@@ -1,5 +1,4 @@
 import type { Session } from "../access/identify.ts";
-import { canReach } from "../access/policy.ts";
 import { ResourceUrls } from "../access/resource_urls.ts";
 import type { Permissions } from "../access/roles.ts";
 import { AppError } from "../errors.ts";
@@ -7,11 +6,12 @@ import { newId } from "../ids.ts";
 import type { Services } from "../services.ts";
 import * as oauthConsents from "../storage/oauth_consents.ts";
 import * as oauthRequests from "../storage/oauth_requests.ts";
-import { placesOf, type ResourcePlace } from "../storage/oauth_resources.ts";
+import type { ResourcePlace } from "../storage/oauth_resources.ts";
 import { issueCode, redirectOf } from "./answer.ts";
 import type { Asked } from "./asked.ts";
 import { isDocumentId } from "./client_documents.ts";
 import { OAuthError } from "./errors.ts";
+import { reachablePlaces } from "./places.ts";
 import { describePlace, type RedirectPlace } from "../access/redirect_uris.ts";
 
 /** What the consent page puts to the person; nothing that the client said of itself is to be trusted (AS17). */
@@ -89,7 +89,7 @@ export async function pendingRequest(
   const { clientId, resource } = asked;
   const { userId } = session.actor;
   const remembered = await oauthConsents.findRemembered(services.db, { userId, clientId, resource });
-  const places = await placesFor(services, session, asked);
+  const places = await reachablePlaces(services.db, session, asked.resource);
   return {
     requestId: id,
     client: {
@@ -135,7 +135,7 @@ export async function decide(services: Services, decision: ConsentDecision): Pro
     await record(services, decision, { asked, organizationId: session.actor.organizationId ?? "" });
     return redirectOf(services.config, asked, new OAuthError("access_denied", "The person did not allow it"));
   }
-  const places = await placesFor(services, session, asked);
+  const places = await reachablePlaces(services.db, session, asked.resource);
   const place = places.find(({ organizationId }) => organizationId === decision.organizationId);
   if (!place) throw invalid("organizationId", "Choose one of your organizations that has this resource");
   const problem = problemOf(decision.permissions, asked.resource);
@@ -166,12 +166,6 @@ async function findWaiting(services: Services, id: string, session: Session): Pr
   const row = await oauthRequests.find(services.db, { id, sessionHash, now: Date.now() });
   if (row?.userId !== actor.userId) return null;
   return { asked: row.asked as Asked, expiresAt: row.expiresAt };
-}
-
-/** Where the person may do anything at all with the resource, as they are now. */
-async function placesFor(services: Services, { actor }: Session, asked: Asked): Promise<ResourcePlace[]> {
-  const places = await placesOf(services.db, actor.userId, asked.resource);
-  return places.filter(({ roles }) => canReach({ roles, limits: null }, asked.resource));
 }
 
 /** A connection lies in one organization, so there is one list at most. */

@@ -193,12 +193,17 @@ onScene("a person chooses among their organizations; a connection lies in one", 
 });
 
 onScene("who can reach nothing of it is not asked", async (scene) => { // AS19
-  const stranger = await signIn(scene.mesh, await scene.mesh.organization());
-  const response = await authorize({ ...scene, browser: stranger }, goodRequest(scene, proofKey().challenge));
-  await response.text();
-  const location = new URL(response.headers.get("location") ?? "");
-  assert.equal(location.searchParams.get("error"), "invalid_target");
-  assert.match(location.searchParams.get("error_description") ?? "", /cannot reach this resource/);
+  const stranger = await scene.mesh.organization();
+  const powerless = await scene.mesh.member(scene.browser.person.organizationId, ["nobody"]);
+  for (const person of [stranger, powerless]) {
+    const browser = await signIn(scene.mesh, person);
+    const response = await authorize({ ...scene, browser }, goodRequest(scene, proofKey().challenge));
+    await response.text();
+    const location = new URL(response.headers.get("location") ?? "");
+    assert.equal(location.searchParams.get("error"), "invalid_target");
+    assert.match(location.searchParams.get("error_description") ?? "", /cannot reach this resource/);
+    assert.equal(location.href.includes(encodeURIComponent(person.email)), false);
+  }
 });
 
 onScene("another client is asked for, whatever this person has allowed before", async (scene) => { // CD01, CD03

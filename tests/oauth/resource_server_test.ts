@@ -222,6 +222,18 @@ onScene("a known token is answered without asking the database", async (scene) =
   const actor = await identities.byBearer(access_token);
   assert.ok(actor);
   assert.equal(identities.byBearer(access_token), actor);
+  const clock = Date.now;
+  const end = clock() + 3600_000;
+  try {
+    Date.now = () => end;
+    assert.equal(
+      identities.byBearer(access_token),
+      null,
+      "it ends exactly then, also while it is remembered",
+    );
+  } finally {
+    Date.now = clock;
+  }
 });
 
 onScene(
