@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import type { Visitor } from "../pages/support.ts";
 import { screenshot } from "../support/browser.ts";
+import { addConsent, addOauthClient } from "../support/accounts.ts";
+import { linkFor } from "./oauth_support.ts";
 import { connect, enter, onScene, type Scene } from "./support.ts";
 
 /** A mesh with something on every page; gives the paths by a name for their pictures. */
@@ -56,11 +58,47 @@ async function furnish(scene: Scene, visitor: Visitor): Promise<Record<string, s
     "api-keys": "/api-keys",
     "api-key-new": "/api-keys/new",
     "api-key-delete": `${apiKey}/delete`,
+    ...await furnishApplications(scene, { visitor, connection: id }),
     "members": "/members",
     "member-remove": `/members/${member.id}/remove`,
     "settings": "/settings",
     "organization-new": "/organizations/new",
     "not-found": "/nothing",
+  };
+}
+
+/** Applications that ask and applications that were allowed something. */
+async function furnishApplications(
+  scene: Scene,
+  { visitor, connection }: { visitor: Visitor; connection: string },
+): Promise<Record<string, string>> {
+  const { db } = scene.mesh.services;
+  const { organization_id, user_id } = await db.selectFrom("members").selectAll().executeTakeFirstOrThrow();
+  const bob = await scene.mesh.member(organization_id, ["user"]);
+  const consent = await addConsent(db, organization_id, { userId: user_id, clientName: "Claude Code" });
+  await addConsent(db, organization_id, {
+    userId: bob.userId,
+    clientId: `https://client.example/${"x".repeat(100)}`,
+    clientName: "x".repeat(100),
+    resource: connection,
+    permissions: { [connection]: ["echo", "whoami", "prompt:*"] },
+  });
+  const client = await addOauthClient(db, organization_id, {
+    redirectUris: ["https://claude.ai/api/mcp/auth_callback", `https://client.example/${"x".repeat(200)}`],
+    permissions: { self: ["*_LIST", "*_GET"], [connection]: ["*"] },
+    ownerId: user_id,
+  });
+  const ask = async (resource: string, redirectUri: string) => {
+    const link = await linkFor(scene, { redirectUri, connection: resource, name: "Quiet Agent" });
+    return (await visitor.get(link.slice(scene.mesh.url.length))).headers.get("location") ?? "";
+  };
+  return {
+    "consent": await ask(connection, "http://localhost:3118/callback"),
+    "consent-mesh": await ask("", "https://client.example/callback"),
+    "applications": "/applications",
+    "application-revoke": `/applications/${consent}/revoke`,
+    "oauth-client-new": "/applications/clients/new",
+    "oauth-client-delete": `/applications/clients/${client}/delete`,
   };
 }
 
