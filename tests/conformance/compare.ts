@@ -1,7 +1,8 @@
 // Runs the official conformance suite and compares what it finds directly and through something in between.
 import { run } from "../support/processes.ts";
 
-const suite = "npm:@modelcontextprotocol/conformance@0.2.0-alpha.12";
+/** The official suite. */
+export const suite = "npm:@modelcontextprotocol/conformance@0.2.0-alpha.12";
 
 /** The revisions whose requirements the suite has: one of the legacy, one of the modern era. */
 export const revisions = ["2025-11-25", "2026-07-28"] as const;
