@@ -15,6 +15,14 @@ function managementOf(actions: readonly string[]): string {
     : `manages with ${plural(actions.length, "tool")}`;
 }
 
+/** What of a connection, of which prompts and resources are seldom named one by one. */
+function whatOf(actions: readonly string[]): string {
+  if (actions.includes("*")) return "all tools";
+  const tools = actions.filter((action) => !/^(prompt|resource):/.test(action)).length;
+  if (tools === actions.length) return plural(tools, "tool");
+  return tools === 0 ? "some prompts or resources" : `${plural(tools, "tool")}, some prompts or resources`;
+}
+
 /** Says what a key may do: `all tools of Linear, 3 tools of GitHub, reads management`. */
 export function permissionSummary(
   permissions: Permissions,
@@ -29,8 +37,7 @@ export function permissionSummary(
   else if (every.length > 0) parts.push(`${plural(every.length, "tool")} of every connection`);
   const connections = Object.entries(permissions).filter(([resource]) => !general.includes(resource));
   for (const [resource, actions] of connections.slice(0, 2)) {
-    const what = actions.includes("*") ? "all tools" : plural(actions.length, "tool");
-    parts.push(`${what} of ${titles[resource] ?? "a deleted connection"}`);
+    parts.push(`${whatOf(actions)} of ${titles[resource] ?? "a deleted connection"}`);
   }
   if (connections.length > 2) parts.push(`${connections.length - 2} more`);
   const management = managementOf(permissions.self ?? []);

@@ -35,11 +35,15 @@ export interface Mesh {
   stop(): Promise<void>;
 }
 
-/** Starts a mesh; `env` holds settings by their environment names. */
-export async function startMesh(env: Record<string, string> = {}): Promise<Mesh> {
+/** Starts a mesh; `env` holds settings by their environment names, `instead` services in place of its own. */
+export async function startMesh(
+  env: Record<string, string> = {},
+  instead: Partial<Services> = {},
+): Promise<Mesh> {
   const dataDir = env.DATA_DIR ?? await Deno.makeTempDir({ prefix: "mesh_test_" });
   const config = testConfig({ LOG_LEVEL: "error", DATA_DIR: dataDir, ...env });
-  const services = await startServices(config);
+  const own = await startServices(config);
+  const services = Object.freeze({ ...own, ...instead });
   const lifecycle = new Lifecycle();
   const app = makeApp({ services, lifecycle });
   const server = Deno.serve(
@@ -57,7 +61,7 @@ export async function startMesh(env: Record<string, string> = {}): Promise<Mesh>
       const closed = server.shutdown();
       await lifecycle.drain(5_000);
       await closed;
-      await stopServices(services);
+      await stopServices(own);
       if (env.DATA_DIR === undefined) await Deno.remove(dataDir, { recursive: true });
     },
   };
