@@ -211,12 +211,15 @@ export async function refuseUnknown(ctx: Context, wanted: Permissions, what: str
   throw new AppError("invalid", `${what}: ${problem}`, { fields: { permissions: problem } });
 }
 
-/** A key that ends makes no key that outlives it. */
+/** A key that ends makes no key that outlives it, and a client's token, which can be taken back, makes none. */
 async function expiryOf(
   ctx: Context,
   wanted: number | null,
   what: string,
 ): Promise<number | null> {
+  if (ctx.actor.kind === "token") {
+    throw new AppError("forbidden", `${what}: it would outlive what the application was allowed`);
+  }
   if (ctx.actor.keyId === null) return wanted;
   const maker = await apiKeys.find(ctx.db, organizationOf(ctx), ctx.actor.keyId);
   if (!maker) throw new AppError("forbidden", `${what}: the key that makes it was revoked`);

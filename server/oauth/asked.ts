@@ -6,6 +6,8 @@ export interface Asked {
   readonly clientName: string;
   readonly clientSource: Client["source"];
   readonly clientUri: string | null;
+  /** The only organization that may allow it anything: that of the admin who registered it; null for any. */
+  readonly clientOrganizationId: string | null;
   /** Fingerprint of what the client says of itself. */
   readonly clientPrint: string;
   /** Milliseconds since 1970; null for a document. */

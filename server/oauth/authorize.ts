@@ -66,7 +66,7 @@ interface Asking {
 /** Puts the question to the person who is signed in, unless they have answered the very same one before. */
 async function ask(c: VisitContext, asking: Asking): Promise<Response> {
   const { services, session, asked, prompts } = asking;
-  const places = await reachablePlaces(services.db, session, asked.resource);
+  const places = await reachablePlaces(services.db, session, asked);
   if (places.length === 0) {
     const what = asked.resource === "self" ? "belongs to no organization" : "cannot reach this resource";
     throw new OAuthError(

@@ -165,6 +165,7 @@ export function askedOf(draft: Draft): Asked {
     clientName: client.name,
     clientSource: client.source,
     clientUri: client.uri,
+    clientOrganizationId: client.organizationId,
     clientPrint: printOf(client),
     clientRegisteredAt: client.registeredAt,
     unproven: isUnproven(client),

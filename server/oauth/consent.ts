@@ -89,7 +89,7 @@ export async function pendingRequest(
   const { clientId, resource } = asked;
   const { userId } = session.actor;
   const remembered = await oauthConsents.findRemembered(services.db, { userId, clientId, resource });
-  const places = await reachablePlaces(services.db, session, asked.resource);
+  const places = await reachablePlaces(services.db, session, asked);
   return {
     requestId: id,
     client: {
@@ -135,7 +135,7 @@ export async function decide(services: Services, decision: ConsentDecision): Pro
     await record(services, decision, { asked, organizationId: session.actor.organizationId ?? "" });
     return redirectOf(services.config, asked, new OAuthError("access_denied", "The person did not allow it"));
   }
-  const places = await reachablePlaces(services.db, session, asked.resource);
+  const places = await reachablePlaces(services.db, session, asked);
   const place = places.find(({ organizationId }) => organizationId === decision.organizationId);
   if (!place) throw invalid("organizationId", "Choose one of your organizations that has this resource");
   const problem = problemOf(decision.permissions, asked.resource);

@@ -206,6 +206,20 @@ onScene("who can reach nothing of it is not asked", async (scene) => { // AS19
   }
 });
 
+onScene("a client of an organization's admin is for that organization", async (scene) => {
+  const { services } = scene.mesh;
+  const second = await addOrganization(services.db, "Second");
+  await addMember(services.db, second.id, { userId: scene.browser.person.userId, roles: ["user"] });
+  await services.db.updateTable("oauth_clients").set({ organization_id: second.id }).execute();
+  const { resource: _, ...request } = goodRequest(scene, proofKey().challenge);
+  const question = await ask(scene, request);
+  assert.deepEqual(question.organizations.map(({ id }) => id), [second.id]);
+  assert.equal(question.client.source, "manual");
+  const response = await authorize(scene, goodRequest(scene, proofKey().challenge));
+  await response.text();
+  assert.match(response.headers.get("location") ?? "", /error=invalid_target/);
+});
+
 onScene("another client is asked for, whatever this person has allowed before", async (scene) => { // CD01, CD03
   await allow(scene, goodRequest(scene, proofKey().challenge));
   assert.ok(await silently(scene));

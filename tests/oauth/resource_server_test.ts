@@ -179,6 +179,16 @@ onScene("a client is told of no scope that its person could not give", async (sc
   assert.equal((await answerOf(response)).result.isError, true);
 });
 
+onScene("a client makes no key that would outlive what it was allowed", async (scene) => {
+  const url = `${scene.mesh.url}/mcp`;
+  const { access_token } = await obtainTokens(scene, { params: { resource: url } });
+  const params = { name: "API_KEY_CREATE", arguments: { name: "A key" } };
+  const answer = await answerOf(await post({ url, key: access_token }, modern("tools/call", params)));
+  assert.equal(answer.result.isError, true);
+  assert.match(answer.result.content[0].text, /would outlive/);
+  assert.equal((await scene.mesh.services.db.selectFrom("api_keys").selectAll().execute()).length, 0);
+});
+
 onEachDatabase("what a person may not do any more, their clients may not either", async (_t, url) => {
   await withScene(async (scene) => {
     const { services } = scene.mesh;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { newId } from "../../server/ids.ts";
 import * as oauthClients from "../../server/storage/oauth_clients.ts";
-import { addConnection } from "../mcp/support.ts";
+import { addConnection, until } from "../mcp/support.ts";
 import {
   callStatus,
   countIssued,
@@ -279,4 +279,19 @@ onScene("the endpoint takes forms of a bounded size and nothing else", async (sc
   await refused(await send(scene.mesh, { ...form, padding: "x".repeat(70_000) }), "invalid_request", 413);
   await refused(await send(scene.mesh, { ...form, code: "x".repeat(9_000) }), "invalid_request");
   await tokensOf(await send(scene.mesh, form, { path: "/token" }));
+});
+
+onScene("what has expired is cleaned up when there is traffic", async (scene) => {
+  const { services: { db } } = scene.mesh;
+  await obtainTokens(scene);
+  await db.updateTable("oauth_tokens").set({ expires_at: 1 }).execute();
+  const clock = Date.now;
+  const later = clock() + 11 * 60_000; // the first request of the mesh began the first round
+  try {
+    Date.now = () => later;
+    await (await send(scene.mesh, {})).text();
+  } finally {
+    Date.now = clock;
+  }
+  await until(async () => (await countIssued(scene.mesh)).oauth_tokens === 0);
 });
