@@ -57,7 +57,9 @@ export const createOauthClient = defineAction({
       "Where people come back to: https, http of their own machine, or a scheme of its own; none where it only acts " +
         "without a person",
     ),
-    confidential: z.boolean().default(true).describe("False for an application that can keep no secret"),
+    confidential: z.boolean().optional().describe(
+      "True for a secret; by default only an application that acts without a person has one",
+    ),
     permissions: permissionsField.optional(),
   }),
   output: z.object({
@@ -68,18 +70,19 @@ export const createOauthClient = defineAction({
   run: async (ctx, input) => {
     const what = `Cannot create the OAuth client '${input.name}'`;
     const permissions = input.permissions ?? null;
+    const confidential = input.confidential ?? permissions !== null;
     if (permissions === null && input.redirectUris.length === 0) {
       throw invalid("redirectUris", "an address to come back to is required", what);
     }
     if (permissions !== null) {
-      if (!input.confidential) {
+      if (!confidential) {
         throw invalid("confidential", "an application that acts without a person needs a secret", what);
       }
       await refusePassing(ctx, what);
       refuseMore(ctx.actor, permissions, what);
       await refuseUnknown(ctx, permissions, what);
     }
-    const secret = input.confidential ? newSecret(clientSecretPrefix) : null;
+    const secret = confidential ? newSecret(clientSecretPrefix) : null;
     const row = {
       id: newId("client"),
       organizationId: organizationOf(ctx),

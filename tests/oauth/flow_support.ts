@@ -5,7 +5,7 @@ import { Outbound } from "../../server/outbound.ts";
 import { Authority } from "../outbound/certificates.ts";
 import { owner, setUp, type Visitor } from "../pages/support.ts";
 import { type Mesh, startMesh } from "../support/app.ts";
-import { onPage } from "../support/browser.ts";
+import { onPage, type PageOptions } from "../support/browser.ts";
 import { type Callback, startCallback } from "../support/callback.ts";
 import { startFixture } from "../support/upstreams.ts";
 
@@ -26,7 +26,11 @@ export interface Flow {
 const authority = new Authority("the web");
 
 /** Registers a test with a flow on a mesh that Ann owns, with one connection; nobody is signed in in the page. */
-export function onFlow(name: string, fn: (flow: Flow) => Promise<void>): void {
+export function onFlow(
+  name: string,
+  fn: (flow: Flow) => Promise<void>,
+  options: PageOptions = {},
+): void {
   onPage(name, async (page) => {
     await using callback = startCallback();
     await using site = startSite(callback);
@@ -49,7 +53,7 @@ export function onFlow(name: string, fn: (flow: Flow) => Promise<void>): void {
       await mesh.stop();
       outbound.close();
     }
-  });
+  }, options);
 }
 
 /** A site of the web that describes a client. */
@@ -69,8 +73,8 @@ function startSite(callback: Callback): { url: string } & AsyncDisposable {
   return { url, [Symbol.asyncDispose]: () => server.shutdown() };
 }
 
-/** The person follows the client's link, signs in where they are asked to, and allows it; gives the client's answer. */
-export async function allow({ page, callback }: Flow, link: string | URL): Promise<URLSearchParams> {
+/** The person follows the client's link, signs in where they are asked to, and allows it. */
+export async function answer({ page }: Pick<Flow, "page">, link: string | URL): Promise<void> {
   await page.goto(String(link));
   const email = page.getByLabel("E-mail");
   await email.or(page.getByRole("button", { name: "Allow" })).first().waitFor();
@@ -80,8 +84,13 @@ export async function allow({ page, callback }: Flow, link: string | URL): Promi
     await page.getByRole("button", { name: "Sign in" }).click();
   }
   await page.getByRole("button", { name: "Allow" }).click();
-  await page.getByText("Back in the application").waitFor();
-  return await callback.next();
+}
+
+/** As `answer`; gives what the client hears. */
+export async function allow(flow: Flow, link: string | URL): Promise<URLSearchParams> {
+  await answer(flow, link);
+  await flow.page.getByText("Back in the application").waitFor();
+  return await flow.callback.next();
 }
 
 /** The person takes back what they allowed. */
