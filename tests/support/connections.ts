@@ -3,11 +3,16 @@ import { newId } from "../../server/ids.ts";
 import * as connections from "../../server/storage/connections.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 
-/** Adds an active HTTP connection without a credential and returns its id. */
+/** Adds an active HTTP connection without a credential and returns its id; `tools` are what its server listed. */
 export async function addConnection(
   db: Db,
   organizationId: string,
-  { url, title = "Upstream", createdBy = "usr_test" }: { url: string; title?: string; createdBy?: string },
+  { url, title = "Upstream", createdBy = "usr_test", tools = null }: {
+    url: string;
+    title?: string;
+    createdBy?: string;
+    tools?: readonly { name: string }[] | null;
+  },
 ): Promise<string> {
   const id = newId("conn");
   const now = Date.now();
@@ -26,8 +31,8 @@ export async function addConnection(
     oauth_config: null,
     configuration_scopes: "[]",
     metadata: null,
-    tools: null,
-    tool_count: 0,
+    tools: tools === null ? null : JSON.stringify(tools),
+    tool_count: tools?.length ?? 0,
     resources: null,
     prompts: null,
     bindings: null,
