@@ -5,8 +5,8 @@ import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import type { Settled, Watch } from "../upstream/answer.ts";
 import type { RelayTarget } from "../upstream/upstream.ts";
-import type { Departures } from "./departures.ts";
 import type { Guard } from "./guard.ts";
+import type { Patience } from "./late.ts";
 import { isObject, type Message, type MessageId, rpcCodes } from "./message.ts";
 import { isCall, listFilter, neededActions } from "./needs.ts";
 import type { SessionIds, SessionOwner } from "./session_id.ts";
@@ -22,7 +22,7 @@ export interface ProxyParts {
 
 /** One request on its way through. */
 export interface Passage extends ProxyParts {
-  departures: Departures;
+  patience: Patience;
   request: Request;
   actor: Actor;
   target: RelayTarget;

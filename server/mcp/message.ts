@@ -22,6 +22,7 @@ export const rpcCodes = {
   invalidParams: -32602,
   internal: -32603,
   headerMismatch: -32020,
+  missingCapability: -32021,
 } as const;
 
 /** A message that cannot be accepted, with what the client is answered. */
@@ -29,13 +30,15 @@ export class MessageError extends Error {
   readonly status: number;
   readonly code: number;
   readonly id: MessageId;
+  readonly data: unknown;
 
-  constructor(message: string, answer: { status: number; code: number; id?: MessageId }) {
+  constructor(message: string, answer: { status: number; code: number; id?: MessageId; data?: unknown }) {
     super(message);
     this.name = "MessageError";
     this.status = answer.status;
     this.code = answer.code;
     this.id = answer.id ?? null;
+    this.data = answer.data;
   }
 }
 

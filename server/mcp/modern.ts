@@ -1,6 +1,7 @@
 import { isObject, type Message, MessageError, rpcCodes } from "./message.ts";
 
 const versionKey = "io.modelcontextprotocol/protocolVersion";
+const tasksKey = "io.modelcontextprotocol/tasks";
 const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities";
 
 /** The first revision without handshake and sessions. */
@@ -48,6 +49,32 @@ export function checkModernHeaders(message: Message, headers: Headers): void {
   if (typeof name === "string") expectHeader(message, "Mcp-Name", headers.get("mcp-name"), name);
 }
 
+/** Methods of the legacy era that the modern one has not. */
+const removed: ReadonlySet<string> = new Set([
+  "initialize",
+  "ping",
+  "logging/setLevel",
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "tasks/list",
+  "tasks/result",
+]);
+
+/** Refuses a method that this era has not (M04), and tasks for a client that did not declare them (M05, M14). */
+export function checkModernMethod(message: Message): void {
+  if (removed.has(message.method)) {
+    const answer = { status: 404, code: rpcCodes.methodNotFound, id: message.id };
+    throw new MessageError(`Cannot find the method '${message.method}' in this protocol version`, answer);
+  }
+  if (!message.method.startsWith("tasks/") || declaresTasks(message)) return;
+  throw new MessageError(`Cannot run '${message.method}': the client did not declare tasks`, {
+    status: 400,
+    code: rpcCodes.missingCapability,
+    id: message.id,
+    data: { requiredCapabilities: { extensions: { [tasksKey]: {} } } },
+  });
+}
+
 function expectHeader(message: Message, header: string, sent: string | null, wanted: string): void {
   if (sent !== null && decodeHeader(sent) === wanted) return;
   const what = sent === null
@@ -78,5 +105,5 @@ export function declaresTasks(message: Message): boolean {
   const meta = message.params._meta;
   const capabilities = isObject(meta) ? meta[capabilitiesKey] : undefined;
   const extensions = isObject(capabilities) ? capabilities.extensions : undefined;
-  return isObject(extensions) && "io.modelcontextprotocol/tasks" in extensions;
+  return isObject(extensions) && tasksKey in extensions;
 }

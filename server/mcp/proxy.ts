@@ -3,11 +3,11 @@ import { scopeToAsk } from "../access/scopes.ts";
 import { AppError, httpStatus } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { describeError } from "../log.ts";
-import { relay, UpstreamFailure } from "../upstream/relay.ts";
+import { relay, type Relayed, UpstreamFailure } from "../upstream/relay.ts";
 import { type Call, type Passage, type ProxyParts, recordCall, watchCall } from "./call.ts";
-import { Departures } from "./departures.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
 import { bearerActor } from "./guard.ts";
+import { lateStream, Patience } from "./late.ts";
 import {
   errorResponse,
   isJson,
@@ -17,16 +17,16 @@ import {
   readBody,
   rpcCodes,
 } from "./message.ts";
-import { checkModernHeaders, isModern } from "./modern.ts";
+import { checkModernHeaders, checkModernMethod, isModern } from "./modern.ts";
 import { misnamed, missingAction, neededActions } from "./needs.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 
-type Parts = ProxyParts & { departures: Departures };
+type Parts = ProxyParts & { patience: Patience };
 
 /** The relay endpoint `/mcp/:connectionId`: POST, GET and DELETE of both protocol eras. */
 export function makeProxy(given: ProxyParts): (request: Request, connectionId: string) => Promise<Response> {
-  const parts = { ...given, departures: new Departures(given.lifecycle) };
+  const parts = { ...given, patience: new Patience(given.lifecycle) };
   return async (request, connectionId) => {
     const refused = parts.guard.refusal(request.headers);
     if (refused) return refused;
@@ -89,7 +89,10 @@ async function passMessage(call: Call): Promise<Response> {
 }
 
 function checkShape({ message, modern, request }: Call): void {
-  if (modern) checkModernHeaders(message, request.headers);
+  if (modern) {
+    checkModernHeaders(message, request.headers);
+    checkModernMethod(message);
+  }
   const member = misnamed(message);
   if (member === null) return;
   const answer = { status: 400, code: rpcCodes.invalidParams, id: message.id };
@@ -132,35 +135,59 @@ function ruleOf({ services, actor, target, message, modern }: Call): TaskRule | 
   return message.method.startsWith("tasks/") ? taskRule(facts) : startRule(facts);
 }
 
-async function sendOn(
+interface Outgoing {
+  headers: [string, string][];
+  body: string;
+}
+
+/** Sends on and waits, in the modern era not for longer than it takes to notice that the client has left (M11). */
+async function sendOn(call: Call, tasks: TaskRule, outgoing: Outgoing): Promise<Response> {
+  if (!call.modern) return responseOf(call, await exchange(call, tasks, outgoing), true);
+  const leaving = new AbortController();
+  const pending = exchange(call, tasks, outgoing, leaving.signal);
+  if (!/text\/event-stream/i.test(call.request.headers.get("accept") ?? "")) {
+    return responseOf(call, await pending, false);
+  }
+  const relayed = await call.patience.orLate<Relayed>(pending, () => ({
+    status: 200,
+    contentType: "text/event-stream",
+    sessionId: null,
+    allow: null,
+    retryAfter: null,
+    body: lateStream({
+      pending,
+      abort: () => leaving.abort(),
+      errorText: (error) => failed(call, call.message.id, error).text(),
+    }),
+  }));
+  return responseOf(call, relayed, false);
+}
+
+async function exchange(
   call: Call,
   tasks: TaskRule,
-  { headers, body }: { headers: [string, string][]; body: string },
-): Promise<Response> {
-  const { services, lifecycle, modern } = call;
+  outgoing: Outgoing,
+  signal?: AbortSignal,
+): Promise<Relayed> {
+  const { services, lifecycle } = call;
   const watch = watchCall(call, tasks);
-  const departure = modern ? call.departures.watch(call.request) : null;
   lifecycle.enter();
   try {
-    const relayed = await relay(services.outbound, call.target, {
+    return await relay(services.outbound, call.target, {
       method: "POST",
-      headers,
-      body,
+      ...outgoing,
       watch,
       timeoutMs: services.config.upstreamTimeoutSeconds * 1000,
-      signal: departure?.signal,
+      signal,
       log: services.log,
       done: () => lifecycle.leave(),
       onStop: (stop) => lifecycle.endless(stop),
       seen: (status) => call.upstreamStatus = status,
     });
-    return responseOf(call, relayed, !modern);
   } catch (error) {
     const failure = error instanceof AppError ? error.message : "Internal error";
     await watch.settle({ answer: null, bytes: 0, failure, resumable: false });
     throw error;
-  } finally {
-    departure?.stop();
   }
 }
 
@@ -190,7 +217,8 @@ function toolError({ message, modern }: Call, text: string): Response {
 /** The one error map of this surface. */
 function failed({ services }: ProxyParts, id: MessageId, error: unknown): Response {
   if (error instanceof MessageError) {
-    return errorResponse(error.id ?? id, { status: error.status, code: error.code, message: error.message });
+    const { status, code, message, data } = error;
+    return errorResponse(error.id ?? id, { status, code, message, data });
   }
   if (error instanceof UpstreamFailure) {
     const { status, stage, upstreamStatus, message } = error;
