@@ -87,8 +87,13 @@ function record(call: Call, facts: Settled): Promise<void> | undefined {
   const verdict = verdictOf(facts);
   const named = isCall(message);
   // Of what is no call only failures are worth a row, and what nobody waits for fails unseen.
-  if (!named && (verdict.outcome === "ok" || message.kind !== "request")) return undefined;
+  if (!named && (verdict.outcome === "ok" || message.kind !== "request" || isProbe(call))) return undefined;
   return recordCall(call, { ...verdict, responseBytes: facts.bytes });
+}
+
+/** True where an older server has refused the question by which clients find out its era (X03). */
+function isProbe({ message, upstreamStatus }: Call): boolean {
+  return message.method === "server/discover" && upstreamStatus !== null && upstreamStatus < 500;
 }
 
 type Verdict =

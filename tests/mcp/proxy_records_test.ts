@@ -139,6 +139,9 @@ Deno.test("what is no call leaves no row unless it fails", async () => {
       modern("server/discover"),
     ];
     for (const sent of quiet) await (await post(to, sent)).text();
+    upstream.behave(replying(() => ({ status: "400 Bad Request" }))); // an older server, asked for its era (X03)
+    await (await post(to, modern("server/discover"))).text();
+    upstream.behave(behaviours.good);
     assert.deepEqual(await rowsOf(mesh, to), []);
     for (const method of ["prompts/get", "resources/read", "something/new"]) {
       await (await post(to, legacy(method, { name: "n", uri: "a:b" }))).text();
