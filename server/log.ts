@@ -41,3 +41,11 @@ export function describeError(error: unknown): string {
   }
   return parts.join(" <- ");
 }
+
+/** What a server does with an error that escaped its handler, or that broke off an answer which it was sending. */
+export function serverErrors(log: Log): (error: unknown) => Response {
+  return (error) => {
+    log.warn("an answer broke off", { error: describeError(error) });
+    return new Response("Internal error", { status: 500 });
+  };
+}

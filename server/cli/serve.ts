@@ -3,6 +3,8 @@ import { loadConfig } from "../config.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { version } from "../version.ts";
 import { Lifecycle } from "../lifecycle.ts";
+import { serverErrors } from "../log.ts";
+import type { Services } from "../services.ts";
 import { startServices, stopServices } from "../start.ts";
 
 /** How long running calls may take after SIGTERM, in milliseconds. */
@@ -16,7 +18,7 @@ export async function serve(): Promise<number> {
   const setupToken = await makeSetupToken(services);
   const app = makeApp({ services, lifecycle, setupToken });
   const stop = new AbortController();
-  const server = listen(config, (request, info) => app.fetch(request, info), stop.signal);
+  const server = listen(services, (request, info) => app.fetch(request, info), stop.signal);
   console.log(`MCP Mesh ${version} is ready at ${config.baseUrl}`);
   if (setupToken) console.log(`To set it up, open ${config.baseUrl}/setup and give the token ${setupToken}`);
   const signal = await stopSignal();
@@ -31,12 +33,18 @@ export async function serve(): Promise<number> {
 }
 
 function listen(
-  config: { host: string; port: number },
+  { config, log }: Services,
   handler: (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>,
   signal: AbortSignal,
 ): Deno.HttpServer {
   try {
-    return Deno.serve({ hostname: config.host, port: config.port, signal, onListen: () => {} }, handler);
+    return Deno.serve({
+      hostname: config.host,
+      port: config.port,
+      signal,
+      onListen: () => {},
+      onError: serverErrors(log),
+    }, handler);
   } catch (error) {
     const place = `${config.host}:${config.port}`;
     throw new AppError(

@@ -22,6 +22,9 @@ import { misnamed, missingAction, neededActions } from "./needs.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 
+/** What an id can look like; a database takes offence at some of the rest. */
+const idShape = /^[\w-]{1,64}$/;
+
 type Parts = ProxyParts & { patience: Patience };
 
 /** The relay endpoint `/mcp/:connectionId`: POST, GET and DELETE of both protocol eras. */
@@ -50,8 +53,10 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
     const text = request.method === "POST" ? await readPost(request) : null;
     const message = text === null ? null : parseMessage(text);
     id = message?.id ?? null;
-    const found = services.upstream.target(actor.organizationId, connectionId);
-    const target = found instanceof Promise ? await found : found;
+    const known = idShape.test(connectionId)
+      ? services.upstream.target(actor.organizationId, connectionId)
+      : null;
+    const target = known instanceof Promise ? await known : known;
     if (!target) {
       throw new AppError("not_found", `Cannot reach the connection: there is no '${connectionId}'`);
     }
@@ -145,7 +150,7 @@ async function sendOn(call: Call, tasks: TaskRule, outgoing: Outgoing): Promise<
   if (!call.modern) return responseOf(call, await exchange(call, tasks, outgoing), true);
   const leaving = new AbortController();
   const pending = exchange(call, tasks, outgoing, leaving.signal);
-  if (!/text\/event-stream/i.test(call.request.headers.get("accept") ?? "")) {
+  if (call.message.kind !== "request" || !takesEvents(call.request.headers)) {
     return responseOf(call, await pending, false);
   }
   const relayed = await call.patience.orLate<Relayed>(pending, () => ({
@@ -161,6 +166,10 @@ async function sendOn(call: Call, tasks: TaskRule, outgoing: Outgoing): Promise<
     }),
   }));
   return responseOf(call, relayed, false);
+}
+
+function takesEvents(headers: Headers): boolean {
+  return /text\/event-stream/i.test(headers.get("accept") ?? "");
 }
 
 async function exchange(

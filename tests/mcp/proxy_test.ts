@@ -58,6 +58,11 @@ const refusals: Refused[] = [
     status: 404,
     id: "p-1",
   },
+  ...["%00", "conn_%00", "..%2F..", "%E0%A4%A", "a".repeat(2000), "conn_'%20or%201=1"].map((id) => ({
+    what: `an id that is none: ${id.slice(0, 20)}`,
+    to: (mesh: Mesh) => Promise.resolve({ url: `${mesh.url}/mcp/${id}` }),
+    status: 404,
+  })),
   {
     what: "another organization's connection",
     to: async (mesh) => ({ url: (await site(mesh, closedPort())).url }),

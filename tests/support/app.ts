@@ -2,6 +2,7 @@ import type { Permissions } from "../../server/access/roles.ts";
 import { makeApp } from "../../server/app.ts";
 import { type Config, loadConfig } from "../../server/config.ts";
 import { Lifecycle } from "../../server/lifecycle.ts";
+import { serverErrors } from "../../server/log.ts";
 import type { Services } from "../../server/services.ts";
 import { startServices, stopServices } from "../../server/start.ts";
 import { addKey, addMember, addOrganization, addUser } from "./accounts.ts";
@@ -47,7 +48,7 @@ export async function startMesh(
   const lifecycle = new Lifecycle();
   const app = makeApp({ services, lifecycle });
   const server = Deno.serve(
-    { hostname: "127.0.0.1", port: config.port, onListen: () => {} },
+    { hostname: "127.0.0.1", port: config.port, onListen: () => {}, onError: serverErrors(services.log) },
     (request, info) => app.fetch(request, info),
   );
   const url = `http://127.0.0.1:${config.port}`;
