@@ -30,17 +30,24 @@ function take(count: number): Uint8Array {
   return pool.subarray(used - count, used);
 }
 
+let stampedAt = -1;
+let stamp = "";
+
+/** The milliseconds now as ten characters that sort; written out once a millisecond. */
+function timeStamp(): string {
+  const now = Date.now();
+  if (now === stampedAt) return stamp;
+  stampedAt = now;
+  stamp = "";
+  for (let i = 0, time = now; i < 10; i++, time = Math.floor(time / 32)) stamp = alphabet[time % 32] + stamp;
+  return stamp;
+}
+
 /** A new id: prefix, 48 bits of milliseconds (so ids sort by age) and 80 random bits. */
 export function newId(prefix: IdPrefix): string {
-  let time = Date.now();
-  let stamp = "";
-  for (let i = 0; i < 10; i++) {
-    stamp = alphabet[time % 32] + stamp;
-    time = Math.floor(time / 32);
-  }
-  let tail = "";
-  for (const byte of take(16)) tail += alphabet[byte & 31];
-  return `${prefix}_${stamp}${tail}`;
+  let id = `${prefix}_${timeStamp()}`;
+  for (const byte of take(16)) id += alphabet[byte & 31];
+  return id;
 }
 
 /** A secret of 256 random bits, base64url, behind a prefix that secret scanners can know. */
