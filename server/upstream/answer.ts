@@ -133,15 +133,16 @@ export async function readBeginning(
   let size = 0;
   for (;;) {
     const { value, done } = await reader.read();
-    if (done) return { bytes: joined(chunks, size), whole: true };
+    if (done) return { bytes: joined(chunks), whole: true };
     chunks.push(value);
     size += value.length;
-    if (size > limit) return { bytes: joined(chunks, size), whole: false };
+    if (size > limit) return { bytes: joined(chunks), whole: false };
   }
 }
 
-function joined(chunks: Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
+/** One array of all bytes. */
+export function joined(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);

@@ -1,4 +1,4 @@
-import { maxListLength, readResponses, TooLong, type Watch } from "./answer.ts";
+import { joined, maxListLength, readResponses, TooLong, type Watch } from "./answer.ts";
 import { dataOf, hasId, type SseEvent, SseSplitter, withData } from "./sse.ts";
 
 /** How a streamed answer is passed on. */
@@ -40,7 +40,7 @@ abstract class Passing implements Passage {
   protected bytes = 0;
   protected resumable = false;
   protected stopping = false;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null;
   readonly #options: PassOptions;
   #first: Uint8Array | null;
   #settled = false;
@@ -49,7 +49,7 @@ abstract class Passing implements Passage {
   #step: Promise<Step> | null = null;
 
   constructor(
-    reader: ReadableStreamDefaultReader<Uint8Array>,
+    reader: ReadableStreamDefaultReader<Uint8Array> | null,
     options: PassOptions,
     first: Uint8Array | null = null,
   ) {
@@ -64,6 +64,13 @@ abstract class Passing implements Passage {
       pull: (controller) => this.#pull(controller),
       cancel: () => this.#leave(),
     }, { highWaterMark: 0 });
+  }
+
+  /** Passes what has arrived whole, without a stream. */
+  async whole(body: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    this.bytes = body.length;
+    const parts = [await this.take(body), await this.finish()].filter((part) => part !== null);
+    return parts.length === 1 && parts[0] === body ? body : joined(parts);
   }
 
   stop(): void {
@@ -118,8 +125,8 @@ abstract class Passing implements Passage {
     const first = this.#first;
     this.#first = null;
     if (first) return first;
-    const { value, done } = await this.#reader.read();
-    return done ? null : value;
+    const step = await this.#reader?.read();
+    return step?.value ?? null;
   }
 
   async #failed(cause: unknown): Promise<Step> {
@@ -159,7 +166,7 @@ abstract class Passing implements Passage {
 
   #release(): void {
     // A stream that failed by itself has nothing to cancel; whoever reads it learns of the failure.
-    this.#reader.cancel().then(undefined, () => undefined);
+    this.#reader?.cancel().then(undefined, () => undefined);
   }
 
   #end(): void {
@@ -198,7 +205,7 @@ class SsePassing extends Passing {
   /** Characters of the event that is passing in pieces. */
   #passed = 0;
 
-  constructor(reader: ReadableStreamDefaultReader<Uint8Array>, options: PassOptions) {
+  constructor(reader: ReadableStreamDefaultReader<Uint8Array> | null, options: PassOptions) {
     super(reader, options);
     this.#splitter = new SseSplitter(options.watch.mustRewrite ? maxListLength : maxHeldLength);
   }
@@ -288,4 +295,12 @@ export function passJson(
 /** Passes an event stream on as it comes. */
 export function passSse(reader: ReadableStreamDefaultReader<Uint8Array>, options: PassOptions): Passage {
   return new SsePassing(reader, options);
+}
+
+/** Passes an event stream that has arrived whole. Throws what `options.failure` would be told. */
+export function passWholeSse(
+  body: Uint8Array<ArrayBuffer>,
+  options: PassOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return new SsePassing(null, options).whole(body);
 }

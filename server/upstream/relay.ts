@@ -2,7 +2,7 @@ import { AppError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { type Outbound, OutboundError, type OutboundExchange } from "../outbound.ts";
 import { maxListLength, NotTheAnswer, readBeginning, TooLong, type Watch, wholeAnswer } from "./answer.ts";
-import { maxAnswerBytes, passJson, type PassOptions, passSse } from "./passing.ts";
+import { maxAnswerBytes, passJson, type PassOptions, passSse, passWholeSse } from "./passing.ts";
 import type { RelayTarget } from "./upstream.ts";
 
 /** An upstream that did not do its part: says which connection, at which stage, and what came back. */
@@ -156,6 +156,8 @@ function discard(exchange: OutboundExchange): void {
   if (exchange.body instanceof ReadableStream) exchange.body.cancel().then(undefined, () => undefined);
 }
 
+type Body = NonNullable<OutboundExchange["body"]>;
+
 interface Incoming {
   target: RelayTarget;
   exchange: OutboundExchange;
@@ -168,7 +170,7 @@ async function bodyOf(incoming: Incoming): Promise<Relayed["body"]> {
   if (body === null || status === 202 || status === 204) return await nothing(incoming, "nothing");
   if (body instanceof Uint8Array && body.length === 0) return await nothing(incoming, "nothing");
   const type = /^[^;\s]*/.exec(incoming.contentType ?? "")?.[0].toLowerCase() ?? "";
-  if (type === "text/event-stream") return events(incoming, body);
+  if (type === "text/event-stream") return await events(incoming, body);
   if (type === "application/json") return await json(incoming, body);
   return await nothing(incoming, type === "" ? "something without a content type" : `'${type}'`);
 }
@@ -195,16 +197,19 @@ async function nothing({ target, exchange, request }: Incoming, what: string): P
   return null;
 }
 
-type Body = NonNullable<OutboundExchange["body"]>;
-
-function readerOf(body: Body): ReadableStreamDefaultReader<Uint8Array> {
-  return (body instanceof Uint8Array ? new Blob([body]).stream() : body).getReader();
-}
-
-function events({ target, request }: Incoming, body: Body): ReadableStream<Uint8Array> {
+async function events(incoming: Incoming, body: Body): Promise<Relayed["body"]> {
+  const { target, request } = incoming;
+  const options = passing(target, request);
+  if (body instanceof Uint8Array) {
+    try {
+      return await passWholeSse(body, options);
+    } catch (cause) {
+      throw options.failure(cause);
+    }
+  }
   let forget: (() => void) | null = null;
-  const passage = passSse(readerOf(body), {
-    ...passing(target, request),
+  const passage = passSse(body.getReader(), {
+    ...options,
     done: () => {
       forget?.();
       request.done();

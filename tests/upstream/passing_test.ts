@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Watch } from "../../server/upstream/answer.ts";
-import { type Passage, passJson, passSse } from "../../server/upstream/passing.ts";
+import { type Passage, passJson, passSse, passWholeSse } from "../../server/upstream/passing.ts";
 import { answer, event, source, textOf, watchFor } from "./support.ts";
 
 const encoder = new TextEncoder();
@@ -82,6 +82,28 @@ Deno.test("a stream passes byte for byte however it is cut", async () => {
       assert.equal(watch.settlements[0]?.failure, null);
     }
   }
+});
+
+Deno.test("a stream that has arrived whole passes as one that is still coming", async () => {
+  const failure = (error: unknown) => error as Error;
+  for (const text of [...verbatim, progress, `${progress}data: cut o`, `id: 1\ndata:\n\n`]) {
+    const watches = [watchFor(), watchFor()] as const;
+    const { from, stream } = sse(watches[0]);
+    from.send(text);
+    from.end();
+    const body = encoder.encode(text);
+    const whole = await passWholeSse(body, { watch: watches[1], done: () => {}, failure });
+    assert.equal(decoder.decode(whole), await textOf(stream));
+    assert.deepEqual(watches[1].settlements, watches[0].settlements);
+    const copied = !watches[1].settlements[0]?.answer || text.endsWith("\r\r");
+    if (!copied) assert.equal(whole, body);
+  }
+  const bad = passWholeSse(encoder.encode(event(`{"result"`)), {
+    watch: watchFor(),
+    done: () => {},
+    failure,
+  });
+  await assert.rejects(bad, SyntaxError);
 });
 
 Deno.test("a list in an event is changed, and no response of the stream passes unread", async () => {
