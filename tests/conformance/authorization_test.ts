@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { answer, type Flow, onFlow } from "../oauth/flow_support.ts";
 import { register } from "../oauth/support.ts";
-import { freePort, start } from "../support/processes.ts";
+import { type Child, freePort, start } from "../support/processes.ts";
 import { suite } from "./compare.ts";
 
 /** Runs the suite's scenarios for authorization servers and gives the statuses of its checks by their ids. */
@@ -9,14 +9,7 @@ async function runAuthorization(flow: Flow, args: string[], port: number): Promi
   const folder = await Deno.makeTempDir({ prefix: "mesh-conformance-" });
   const issuer = flow.mesh.services.config.baseUrl;
   try {
-    await using child = start({
-      command: [
-        ...[Deno.execPath(), "run", "-A", "--no-config", "--no-lock", suite, "authorization"] as const,
-        ...["--url", issuer, "--port", String(port), "--output-dir", folder, ...args],
-      ],
-      cwd: folder,
-      env: { NO_COLOR: "1" },
-    });
+    await using child = await begun(folder, ["--url", issuer, "--port", String(port), ...args]);
     const [url] = await child.line(/http\S+\/api\/auth\/authorize\?\S+/);
     assert.ok(url);
     await answer(flow, url);
@@ -32,6 +25,26 @@ async function runAuthorization(flow: Flow, args: string[], port: number): Promi
     return statuses;
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The suite once it runs: on a busy machine its start has been seen to hang, before it said a word. */
+async function begun(folder: string, args: string[], again = true): Promise<Child> {
+  const child = start({
+    command: [
+      ...[Deno.execPath(), "run", "-A", "--no-config", "--no-lock", suite, "authorization"] as const,
+      ...["--output-dir", folder, ...args],
+    ],
+    cwd: folder,
+    env: { NO_COLOR: "1" },
+  });
+  try {
+    await child.line(/Running/, 20_000);
+    return child;
+  } catch (error) {
+    await child.kill("SIGKILL");
+    if (!again) throw error;
+    return await begun(folder, args, false);
   }
 }
 

@@ -5,6 +5,7 @@ import { Lifecycle } from "../../server/lifecycle.ts";
 import { serverErrors } from "../../server/log.ts";
 import type { Services } from "../../server/services.ts";
 import { startServices, stopServices } from "../../server/start.ts";
+import { freePort } from "./processes.ts";
 import { addKey, addMember, addOrganization, addUser } from "./accounts.ts";
 
 /** A person in an organization of a running mesh. */
@@ -76,13 +77,6 @@ export function testConfig(env: Record<string, string>): Config {
     env: (name) => all[name],
     readFile: (path) => path === all.AUTH_CONFIG_PATH ? all.AUTH_CONFIG ?? null : null,
   });
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
 }
 
 function scenario(services: Services, url: string) {

@@ -169,12 +169,17 @@ export function exists(path: string): boolean {
   }
 }
 
-/** Gives a loopback port that was free a moment ago. */
+/** A loopback port that was free a moment ago, below the range from which the system takes ports for outgoing calls. */
 export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 async function listens(port: number): Promise<true | null> {
