@@ -212,6 +212,13 @@ Deno.test("a list that comes again on a resumed stream is filtered as well", asy
     const [first, second] = messagesOf(await resume(some.key));
     assert.deepEqual(first, JSON.parse(progress));
     assert.deepEqual(second.result.tools.map(({ name }: Json) => name), ["echo"]);
+
+    // One that is too long to be held for others is held for who may not see all of it.
+    const long = [{ name: "rm", description: "x".repeat(1_500_000) }, { name: "echo" }];
+    const data = JSON.stringify({ jsonrpc: "2.0", id: 9, result: { tools: long } });
+    upstream.behave(replying(() => ({ type: "text/event-stream", body: `id: 2\ndata: ${data}\n\n` })));
+    assert.deepEqual(messagesOf(await resume(some.key))[0].result.tools, [{ name: "echo" }]);
+    assert.deepEqual(messagesOf(await resume(all.key))[0].result.tools, long);
   });
 });
 

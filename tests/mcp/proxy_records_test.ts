@@ -68,10 +68,27 @@ for (const [name, make] of forms) {
           assert.equal(await readAnswer(mesh, response, /"end":true\}/), true);
         }
       }
-      assert.equal((await rowsOf(mesh, to)).length, 10);
+      const outcomes = (await rowsOf(mesh, to)).map(({ outcome }) => outcome);
+      assert.deepEqual(outcomes, Array(10).fill("ok"));
     });
   });
 }
+
+Deno.test("an answer that is whole is recorded: a stream that stays open after it", async () => {
+  await using upstream = startHostile(async ({ request, send, closed }) => {
+    await send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n");
+    await send(`data: ${resultFor(request, { end: true })}\n\n`);
+    await closed;
+  });
+  await withMesh(async (mesh) => {
+    const to = await site(mesh, upstream.url);
+    for (let round = 0; round < 5; round++) {
+      const response = await post(to, modern("tools/call", call));
+      assert.equal(await readAnswer(mesh, response, /"end":true\}/), true);
+    }
+    assert.deepEqual((await rowsOf(mesh, to)).map(({ outcome }) => outcome), Array(5).fill("ok"));
+  });
+});
 
 Deno.test("denials, failures and answers of a filter are recorded before they are told", async () => {
   await using upstream = startHostile(behaviours.good);
