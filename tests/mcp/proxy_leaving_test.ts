@@ -95,6 +95,39 @@ for (const at of ["headers", "body", "stream"] as const) {
   });
 }
 
+for (const [what, parts] of [["in one piece", 1], ["in two", 2]] as const) {
+  Deno.test(`a modern client that sent its request ${what} is missed when it leaves`, async () => { // M11
+    const { behaviour, left } = gated("headers");
+    await using upstream = startHostile(behaviour);
+    await withMesh(async (mesh) => {
+      const to = await site(mesh, upstream.url);
+      const { headers, body } = modern("tools/call", call);
+      const all = {
+        ...headers,
+        host: new URL(to.url).host,
+        authorization: `Bearer ${to.key}`,
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        "content-length": `${body.length}`,
+      };
+      const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      const head = `POST ${new URL(to.url).pathname} HTTP/1.1\r\n${lines}\r\n`;
+      const socket = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(to.url).port) });
+      const encoder = new TextEncoder();
+      const pieces = parts === 1 ? [head + body] : [head, body];
+      for (const piece of pieces) {
+        await socket.write(encoder.encode(piece));
+        // The mesh is at work on the head before the body comes.
+        if (piece === head) await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      await until(() => upstream.requests.length === 1);
+      socket.close();
+      await left;
+      await until(async () => (await rowsOf(mesh, to)).length === 1);
+    });
+  });
+}
+
 Deno.test("a real server of the modern era sees that its client left", async () => { // M11
   await using fixture = await startFixture({ era: "modern" });
   await withMesh(async (mesh) => {

@@ -289,6 +289,7 @@ Deno.test("a server's request reaches the one stream, and the answer its session
   await withMesh(async (mesh) => {
     const to = await site(mesh, fixture.url);
     const session = await openSession(to, { sampling: {} });
+    assert.match(fixture.seen[0]?.body ?? "", /"capabilities":\{"sampling":\{\}\}/); // L09
     const bystander = await openSession(to, { sampling: {} });
     const [own, others] = [await open(to, session), await open(to, bystander)];
     const call = { name: "test_sampling", arguments: { prompt: "Hi" } };
