@@ -9,6 +9,7 @@ import type { Guard } from "./guard.ts";
 import type { Patience } from "./late.ts";
 import { isObject, type Message, type MessageId, rpcCodes } from "./message.ts";
 import { isCall, listFilter, neededActions } from "./needs.ts";
+import type { Running } from "./running.ts";
 import type { SessionIds, SessionOwner } from "./session_id.ts";
 import type { TaskRule } from "./tasks.ts";
 
@@ -23,6 +24,7 @@ export interface ProxyParts {
 /** One request on its way through. */
 export interface Passage extends ProxyParts {
   patience: Patience;
+  running: Running;
   request: Request;
   actor: Actor;
   target: RelayTarget;

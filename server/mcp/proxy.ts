@@ -19,17 +19,18 @@ import {
 } from "./message.ts";
 import { checkModernHeaders, checkModernMethod, isModern } from "./modern.ts";
 import { misnamed, missingAction, neededActions } from "./needs.ts";
+import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 
 /** What an id can look like; a database takes offence at some of the rest. */
 const idShape = /^[\w-]{1,64}$/;
 
-type Parts = ProxyParts & { patience: Patience };
+type Parts = ProxyParts & Pick<Passage, "patience" | "running">;
 
 /** The relay endpoint `/mcp/:connectionId`: POST, GET and DELETE of both protocol eras. */
 export function makeProxy(given: ProxyParts): (request: Request, connectionId: string) => Promise<Response> {
-  const parts = { ...given, patience: new Patience(given.lifecycle) };
+  const parts = { ...given, patience: new Patience(given.lifecycle), running: new Running() };
   return async (request, connectionId) => {
     const refused = parts.guard.refusal(request.headers);
     if (refused) return refused;
@@ -147,7 +148,11 @@ interface Outgoing {
 
 /** Sends on and waits, in the modern era not for longer than it takes to notice that the client has left (M11). */
 async function sendOn(call: Call, tasks: TaskRule, outgoing: Outgoing): Promise<Response> {
-  if (!call.modern) return responseOf(call, await exchange(call, tasks, outgoing), true);
+  if (!call.modern) {
+    const relayed = await exchange(call, tasks, outgoing);
+    if (relayed.status < 300) call.running.cancelledBy(call);
+    return responseOf(call, relayed, true);
+  }
   const leaving = new AbortController();
   const pending = exchange(call, tasks, outgoing, leaving.signal);
   if (call.message.kind !== "request" || !takesEvents(call.request.headers)) {
@@ -190,7 +195,7 @@ async function exchange(
       signal,
       log: services.log,
       done: () => lifecycle.leave(),
-      onStop: (stop) => lifecycle.endless(stop),
+      onStop: (stop) => watch.endless ? lifecycle.endless(stop) : call.running.add(call, stop),
       seen: (status) => call.upstreamStatus = status,
     });
   } catch (error) {

@@ -232,15 +232,20 @@ class SsePassing extends Passing {
       await this.settle(null, null);
       return rest === "" ? null : encoder.encode(rest);
     }
-    if (this.stopping && this.watch.endText !== null) {
-      await this.settle(null, null);
-      return encoder.encode(`${rest}data: ${this.watch.endText}\n\n`);
-    }
+    if (this.stopping) return await this.#stopped(rest);
     const failure = "The stream ended before the answer";
     await this.settle(null, failure);
     // Where events have ids the client comes back for the rest (SEP-1699); else it would wait for nothing.
     const last = this.resumable ? null : this.broken(failure);
     return last ?? (rest === "" ? null : encoder.encode(rest));
+  }
+
+  /** Ends a subscription with its result (M12), and a call that was cancelled with nothing (L11). */
+  async #stopped(rest: string): Promise<Uint8Array | null> {
+    const { endless, endText } = this.watch;
+    this.resumable = false; // nobody comes back for it
+    await this.settle(null, endless ? null : "The client cancelled the call");
+    return encoder.encode(endText === null ? rest : `${rest}data: ${endText}\n\n`);
   }
 
   protected override broken(failure: string): Uint8Array | null {

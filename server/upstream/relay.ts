@@ -38,7 +38,7 @@ export interface RelayRequest {
   readonly seen: (status: number) => void;
   /** Called when nothing of the exchange is left to do. */
   readonly done: () => void;
-  /** Registers how an endless stream is ended when the process stops; returns how to take that back. */
+  /** Registers how an event stream is ended from our side; returns how to take that back. */
   readonly onStop: (stop: () => void) => () => void;
   readonly log: Log;
 }
@@ -207,15 +207,14 @@ async function events(incoming: Incoming, body: Body): Promise<Relayed["body"]> 
       throw options.failure(cause);
     }
   }
-  let forget: (() => void) | null = null;
   const passage = passSse(body.getReader(), {
     ...options,
     done: () => {
-      forget?.();
+      forget();
       request.done();
     },
   });
-  if (request.watch.endless) forget = request.onStop(() => passage.stop());
+  const forget = request.onStop(() => passage.stop());
   return passage.stream();
 }
 

@@ -164,8 +164,30 @@ Deno.test("in the legacy era a call ends when it is cancelled, not when its clie
       await response.text();
     }
     await fixture.happened("cancelled l");
-    await fixture.forgetSessions(); // it answers a cancelled call nothing, and leaves its stream open
     await until(async () => (await rowsOf(mesh, to)).length === 2);
+    const [row] = await rowsOf(mesh, to);
+    assert.deepEqual([row?.outcome, row?.errorMessage], ["failed", "The client cancelled the call"]);
+    assert.equal(await mesh.lifecycle.drain(10_000), true, "nothing waits for an answer that never comes");
+  });
+});
+
+Deno.test("a cancelled call ends for the client that made it alone", async () => { // L11
+  await using fixture = await startFixture({ era: "legacy" });
+  await withMesh(async (mesh) => {
+    const to = await site(mesh, fixture.url);
+    const sessions = [await openSession(to), await openSession(to)];
+    const begin = (label: string, session: string | undefined) =>
+      post(to, legacy("tools/call", { name: "wait_for_cancel", arguments: { label } }, { session, id: 5 }));
+    const [mine, other] = [await begin("a", sessions[0]), await begin("b", sessions[1])];
+    await Promise.all([fixture.happened("started a"), fixture.happened("started b")]);
+    const cancel = (session: string | undefined) =>
+      post(to, legacy("notifications/cancelled", { requestId: 5 }, { id: null, session }));
+    await (await cancel(sessions[0])).text();
+    assert.deepEqual(messagesOf(await mine.text()), [], "the stream has ended, without an answer");
+    assert.deepEqual((await rowsOf(mesh, to)).map(({ input }) => input), [{ label: "a" }]);
+    await (await cancel(sessions[1])).text();
+    await other.text();
+    await fixture.happened("cancelled b");
   });
 });
 

@@ -107,7 +107,7 @@ onFixture("a call tells what it logs only where it was asked to", async (to) => 
   );
 });
 
-onFixture("results keep what caches need, and nothing of sessions comes back", async (to) => { // M07
+onFixture("results keep what caches need, and nothing of sessions comes back", async (to, fixture) => { // M07
   for (const method of ["server/discover", "tools/list", "prompts/list", "resources/list"]) {
     const response = await post(to, modern(method), { headers: { "mcp-session-id": "made-up" } });
     assert.equal(response.status, 200, "a session id means nothing here");
@@ -115,7 +115,9 @@ onFixture("results keep what caches need, and nothing of sessions comes back", a
     const { result } = await answerOf(response);
     assert.equal(typeof result.ttlMs, "number", method);
     assert.match(result.cacheScope, /^(public|private)$/);
+    await (await post(to, modern(method))).text();
   }
+  assert.equal(fixture.seen.length, 8, "the mesh answers nothing from a cache of its own"); // M08
 });
 
 onFixture("there is no GET and no DELETE in this era", async (to, fixture) => { // L05

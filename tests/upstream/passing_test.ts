@@ -265,7 +265,7 @@ Deno.test("an endless stream may be left, and is no failure", async () => {
   assert.deepEqual(watch.settlements.map(({ failure }) => failure), [null]);
 });
 
-Deno.test("a stop ends a subscription with its result, and any other stream as it is", async () => {
+Deno.test("a stop ends a subscription with its result, a call without one, a legacy stream as it is", async () => {
   const listening = watchFor({ endless: true, endText: answer({ resultType: "complete" }) });
   const subscription = sse(listening);
   subscription.from.send(progress);
@@ -274,6 +274,15 @@ Deno.test("a stop ends a subscription with its result, and any other stream as i
   subscription.passage.stop();
   assert.equal(await text, `${progress}data: ${answer({ resultType: "complete" })}\n\n`); // M12
   assert.deepEqual(listening.settlements.map(({ failure }) => failure), [null]);
+
+  const cancelled = watchFor();
+  const call = sse(cancelled);
+  call.from.send(progress);
+  const seen = textOf(call.stream);
+  await turn();
+  call.passage.stop();
+  assert.equal(await seen, progress); // L11
+  assert.equal(cancelled.settlements[0]?.failure, "The client cancelled the call");
 
   const legacy = sse(watchFor({ id: null, endless: true }));
   legacy.from.send(progress);
