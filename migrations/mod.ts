@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import type { DatabaseKind } from "./columns.ts";
 import { initial } from "./0001_initial.ts";
 import { oauth } from "./0002_oauth.ts";
+import { upstreamCredentials } from "./0003_upstream_credentials.ts";
 
 /** One step of the schema: additive, and never edited once it has landed. */
 export interface Migration {
@@ -15,4 +16,5 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { name: "0001_initial", up: initial },
   { name: "0002_oauth", up: oauth },
+  { name: "0003_upstream_credentials", up: upstreamCredentials },
 ];

@@ -16,7 +16,9 @@ export type IdPrefix =
   | "client"
   | "grant"
   | "consent"
-  | "ask";
+  | "ask"
+  | "cred"
+  | "ucl";
 
 let pool = randomBytes(4096);
 let used = 0;

@@ -21,6 +21,12 @@ export const emptyColumns = {
   configuration_scopes: "[]",
   metadata: null,
   bindings: null,
+  credential_mode: "shared",
+  credential_type: "static",
+  personal_headers: null,
+  options: null,
+  sealed_oauth: null,
+  sealed_certificate: null,
 } satisfies Columns;
 
 type PlainColumns = Partial<Pick<ConnectionRow, keyof typeof emptyColumns>>;

@@ -44,6 +44,13 @@ export type RelayRow = Pick<
   | "tools"
   | "sealed_token"
   | "sealed_headers"
+  | "credential_mode"
+  | "credential_type"
+  | "personal_headers"
+  | "oauth_config"
+  | "options"
+  | "sealed_oauth"
+  | "sealed_certificate"
   | "updated_at"
 >;
 
@@ -89,6 +96,13 @@ export async function findForRelay(db: Db, organizationId: string, id: string): 
     "tools",
     "sealed_token",
     "sealed_headers",
+    "credential_mode",
+    "credential_type",
+    "personal_headers",
+    "oauth_config",
+    "options",
+    "sealed_oauth",
+    "sealed_certificate",
     "updated_at",
   ]).where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();
   return row?.id === id ? row : null; // a database that pads with blanks finds "id " too
@@ -180,11 +194,21 @@ export async function remove(db: Db, organizationId: string, id: string): Promis
     const result = await trx.deleteFrom("connections")
       .where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();
     if (result.numDeletedRows === 0n) return false;
-    await trx.deleteFrom("connection_tools").where("organization_id", "=", organizationId)
-      .where("connection_id", "=", id).execute();
+    for (const table of belongings) {
+      await trx.deleteFrom(table).where("organization_id", "=", organizationId)
+        .where("connection_id", "=", id).execute();
+    }
     return true;
   });
 }
+
+/** What goes with a connection. */
+const belongings = [
+  "connection_tools",
+  "upstream_credentials",
+  "upstream_flows",
+  "connection_health",
+] as const;
 
 /** Reads the JSON columns of a row. */
 export function parse(row: ConnectionRow): ParsedConnection {

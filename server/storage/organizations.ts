@@ -102,6 +102,10 @@ export async function withLock<T>(db: Db, id: string, work: (transaction: Db) =>
 
 /** Every table whose rows belong to one organization, those that others refer to last. */
 export const tenantTables = [
+  "upstream_credentials",
+  "upstream_clients",
+  "upstream_flows",
+  "connection_health",
   "connection_tools",
   "task_owners",
   "connections",

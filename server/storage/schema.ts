@@ -1,3 +1,12 @@
+import type { Generated } from "kysely";
+import type {
+  ConnectionHealthTable,
+  SigningKeysTable,
+  UpstreamClientsTable,
+  UpstreamCredentialsTable,
+  UpstreamFlowsTable,
+} from "./schema_upstream.ts";
+
 /** The tables. Times are milliseconds since 1970, booleans 0 or 1, JSON is text. */
 export interface Schema {
   instance: InstanceTable;
@@ -18,6 +27,11 @@ export interface Schema {
   oauth_consents: OauthConsentsTable;
   oauth_codes: OauthCodesTable;
   oauth_tokens: OauthTokensTable;
+  upstream_credentials: UpstreamCredentialsTable;
+  upstream_clients: UpstreamClientsTable;
+  upstream_flows: UpstreamFlowsTable;
+  connection_health: ConnectionHealthTable;
+  signing_keys: SigningKeysTable;
 }
 
 /** Facts about the installation by name, such as the check value of the master key. */
@@ -128,6 +142,18 @@ export interface ConnectionsTable {
   sealed_token: string | null;
   sealed_headers: string | null;
   sealed_configuration: string | null;
+  /** `shared`: one credential for the organization; `per_user`: each person connects their own. */
+  credential_mode: Generated<string>;
+  /** `static`: a token or headers; `oauth`: tokens that the upstream's authorization server issues. */
+  credential_type: Generated<string>;
+  /** JSON array of the headers whose values each person gives; null where it is a token. */
+  personal_headers: Generated<string | null>;
+  /** JSON of what is no secret: time-out, identity token, private CA. */
+  options: Generated<string | null>;
+  /** Secrets of the OAuth client that an admin has registered there: a vault envelope of JSON. */
+  sealed_oauth: Generated<string | null>;
+  /** The client certificate with its key: a vault envelope of JSON. */
+  sealed_certificate: Generated<string | null>;
   created_by: string;
   updated_by: string;
   created_at: number;

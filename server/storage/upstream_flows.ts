@@ -1,0 +1,31 @@
+import type { Insertable, Selectable } from "kysely";
+import type { Db } from "./dialect.ts";
+import type { UpstreamFlowsTable } from "./schema_upstream.ts";
+
+/** An authorization that waits for the browser to come back. */
+export type UpstreamFlowRow = Selectable<UpstreamFlowsTable>;
+
+/** Keeps a new one. */
+export async function insert(db: Db, row: Insertable<UpstreamFlowsTable>): Promise<void> {
+  await db.insertInto("upstream_flows").values(row).execute();
+}
+
+/**
+ * Takes away the authorization that this browser session began, or null where there is none that has not expired at
+ * `now`. One caller only gets it. The state is the key, as the organization is not known before (CL15).
+ */
+export async function take(
+  db: Db,
+  { stateHash, sessionHash, now }: { stateHash: string; sessionHash: string; now: number },
+): Promise<UpstreamFlowRow | null> {
+  const row = await db.selectFrom("upstream_flows").selectAll()
+    .where("state_hash", "=", stateHash).where("session_hash", "=", sessionHash).executeTakeFirst();
+  if (row?.state_hash !== stateHash || row.session_hash !== sessionHash) return null;
+  const result = await db.deleteFrom("upstream_flows").where("state_hash", "=", stateHash).executeTakeFirst();
+  return result.numDeletedRows > 0n && row.expires_at > now ? row : null;
+}
+
+/** Removes those that had expired at `now`. */
+export async function removeExpired(db: Db, now: number): Promise<void> {
+  await db.deleteFrom("upstream_flows").where("expires_at", "<=", now).execute();
+}
