@@ -16,6 +16,11 @@ import * as instance from "./storage/instance.ts";
 
 /** Where a secret lies; part of what is authenticated, so a ciphertext moved elsewhere does not open. */
 export interface Place {
+  /**
+   * Whose data key seals it. "" is the instance itself, for what belongs to no organization (such as the keys that
+   * it signs with): a data key of its own, made at first use, which outlives every organization and is rotated as
+   * theirs are.
+   */
   organizationId: string;
   table: string;
   column: string;

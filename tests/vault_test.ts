@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { migrate, openDatabase } from "../server/storage/database.ts";
 import type { Db } from "../server/storage/dialect.ts";
+import * as organizations from "../server/storage/organizations.ts";
 import { findMasterKey, type Place, settleMasterKey, Vault } from "../server/vault.ts";
 import { onEachDatabase } from "./support/databases.ts";
 
@@ -82,6 +83,23 @@ onEachDatabase(
         "another master key",
         () => assert.rejects(new Vault(db, randomBytes(32)).open(place, envelope)),
       );
+    }),
+);
+
+onEachDatabase(
+  "the instance has a data key of its own, which no organization opens and which outlives them",
+  (_t, url) =>
+    withDb(url, async (db) => {
+      const master = randomBytes(32);
+      const vault = new Vault(db, master);
+      const ours: Place = { organizationId: "", table: "signing_keys", column: "sealed", rowId: "r" };
+      const envelope = await vault.seal(ours, "value");
+      const theirs = await vault.seal(place, "value");
+      await assert.rejects(vault.open({ ...ours, organizationId: "org_1" }, envelope), /Cannot open/);
+      await db.transaction().execute((transaction) => organizations.remove(transaction, "org_1"));
+      const later = new Vault(db, master);
+      assert.equal(await later.open(ours, envelope), "value");
+      await assert.rejects(later.open(place, theirs), /Cannot open/);
     }),
 );
 
