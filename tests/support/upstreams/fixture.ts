@@ -43,6 +43,8 @@ export interface FixtureOptions {
   readonly era?: "both" | "legacy" | "modern";
   /** The only `Authorization` header that is let in; any other gets 401. */
   readonly authorization?: string;
+  /** Answers a request in place of the server, on any path; undefined lets it in. */
+  readonly guard?: (request: Request) => Promise<Response | undefined>;
   readonly port?: number;
 }
 
@@ -61,7 +63,7 @@ export interface Fixture extends AsyncDisposable {
 
 /** Starts the fixture on a free loopback port of this process. */
 export async function startFixture(options: FixtureOptions = {}): Promise<Fixture> {
-  const { era = "both", authorization } = options;
+  const { era = "both", authorization, guard } = options;
   const state = new FixtureState();
   const board = new TaskBoard();
   const modern = createMcpHandler(() => buildServer(state, board), {
@@ -79,6 +81,8 @@ export async function startFixture(options: FixtureOptions = {}): Promise<Fixtur
     const refused = hostHeaderValidationResponse(request, localhostAllowedHostnames()) ??
       originValidationResponse(request, localhostAllowedOrigins());
     if (refused) return refused;
+    const guarded = await guard?.(request);
+    if (guarded) return guarded;
     if (path !== "/mcp") return new Response("Not found", { status: 404 });
     if (authorization !== undefined && request.headers.get("authorization") !== authorization) {
       return new Response("Unauthorized", { status: 401, headers: { "www-authenticate": "Bearer" } });
