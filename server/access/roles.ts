@@ -21,6 +21,7 @@ const memberPower: Permissions = {
     "API_KEY_*",
     "APPLICATION_REVOKE",
     "CONNECTION_CALL_TOOL",
+    "CREDENTIAL_*",
     "USER_UPDATE",
   ],
   "conn_*": ["*"],

@@ -12,6 +12,7 @@ import {
   listConnections,
   updateConnection,
 } from "./connections.ts";
+import { deleteCredential, listCredentials, listHolders, setCredential } from "./credentials.ts";
 import { getWorkspace } from "./workspace.ts";
 import { addMember, listMembers, removeMember, updateMemberRole } from "./members.ts";
 import {
@@ -54,6 +55,10 @@ export const actions: readonly Action[] = [
   callConnectionTool,
   importConnections,
   listConnectionUsage,
+  listCredentials,
+  listHolders,
+  setCredential,
+  deleteCredential,
   createApiKey,
   listApiKeys,
   updateApiKey,

@@ -68,6 +68,8 @@ export const fields: Fields = {
   },
   connection_url: { column: "connection_url", kind: "text", nullable: true },
   status: { column: "status", kind: "enum", values: ["active", "inactive", "error"], sortable: true },
+  credential_mode: { column: "credential_mode", kind: "enum", values: ["shared", "per_user"] },
+  credential_type: { column: "credential_type", kind: "enum", values: ["static", "oauth"] },
   tool_count: { column: "tool_count", kind: "number", sortable: true },
   created_by: { column: "created_by", kind: "text" },
   updated_by: { column: "updated_by", kind: "text" },
@@ -135,6 +137,27 @@ export async function list(
     .orderBy(orderOf(input.orderBy, fields, { field: "created_at", direction: "desc" }))
     .limit(input.limit).offset(input.offset).execute();
   return { rows, totalCount: Number(count) };
+}
+
+/** What a person is told of a connection that they may give a credential for. */
+export type CredentialPlace = Pick<
+  ConnectionRow,
+  "id" | "title" | "icon" | "connection_url" | "credential_mode" | "credential_type" | "personal_headers"
+>;
+
+/** The connections of an organization for which people give credentials of their own or authorize, by title. */
+export async function listCredentialPlaces(db: Db, organizationId: string): Promise<CredentialPlace[]> {
+  return await db.selectFrom("connections").select([
+    "id",
+    "title",
+    "icon",
+    "connection_url",
+    "credential_mode",
+    "credential_type",
+    "personal_headers",
+  ]).where("organization_id", "=", organizationId)
+    .where((eb) => eb.or([eb("credential_mode", "=", "per_user"), eb("credential_type", "=", "oauth")]))
+    .orderBy("title_lower").orderBy("id").execute();
 }
 
 /** Adds a connection; `toolNames` are indexed for the filter by binding. */

@@ -1,5 +1,6 @@
 import type { Db } from "./dialect.ts";
 import * as oauthConsents from "./oauth_consents.ts";
+import * as upstreamCredentials from "./upstream_credentials.ts";
 
 /** A person's place in an organization; times in milliseconds. */
 export interface MemberRow {
@@ -60,6 +61,27 @@ export async function find(db: Db, organizationId: string, id: string): Promise<
   return row?.id === id ? toMember(row) : null;
 }
 
+/** A person by name and address. */
+export interface Person {
+  name: string;
+  email: string;
+}
+
+/** Those of these people who belong to the organization, by their id. */
+export async function findPeople(
+  db: Db,
+  organizationId: string,
+  userIds: readonly string[],
+): Promise<Map<string, Person>> {
+  const found = new Map<string, Person>();
+  for (let start = 0; start < userIds.length; start += 500) {
+    const rows = await withUsers(db, organizationId)
+      .where("members.user_id", "in", userIds.slice(start, start + 500)).execute();
+    for (const { user_id, name, email } of rows) found.set(user_id, { name, email });
+  }
+  return found;
+}
+
 /** One member by the person's address in lower case, or null. */
 export async function findByEmail(
   db: Db,
@@ -116,11 +138,12 @@ export async function updateRoles(
   return result.numUpdatedRows > 0n;
 }
 
-/** Removes a member with their keys and what they allowed clients here: nothing of it comes back with the member. */
+/** Removes a member with their keys, credentials and what they allowed clients here: nothing comes back with them. */
 export async function remove(db: Db, organizationId: string, member: MemberRow): Promise<boolean> {
   await db.deleteFrom("api_keys").where("organization_id", "=", organizationId)
     .where("user_id", "=", member.userId).execute();
   await oauthConsents.removeOfMember(db, organizationId, member.userId);
+  await upstreamCredentials.removeOfOwner(db, organizationId, member.userId);
   const result = await db.deleteFrom("members").where("organization_id", "=", organizationId)
     .where("id", "=", member.id).executeTakeFirst();
   return result.numDeletedRows > 0n;

@@ -14,7 +14,12 @@ export interface Secrets {
 /** The columns of a connection that hold its secrets. */
 export type SealedRow = Pick<RelayRow, "id" | "organization_id" | "sealed_token" | "sealed_headers">;
 
-type SealedColumn = "sealed_token" | "sealed_headers" | "sealed_configuration";
+type SealedColumn =
+  | "sealed_token"
+  | "sealed_headers"
+  | "sealed_configuration"
+  | "sealed_oauth"
+  | "sealed_certificate";
 
 const maxHeaders = 50;
 const maxNameLength = 100;
@@ -103,7 +108,8 @@ export function checkSecrets({ token, headers }: Secrets): void {
   }
 }
 
-function checkName(lower: string, field: string): void {
+/** Refuses what cannot be the name of a header, in lower case, that a connection sets. Throws `invalid` for the field. */
+export function checkName(lower: string, field: string): void {
   if (lower.length > maxNameLength || !/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(lower)) { // RFC 9110 section 5.6.2
     throw refused(field, "it is not the name of a header");
   }
@@ -112,7 +118,8 @@ function checkName(lower: string, field: string): void {
   }
 }
 
-function checkValue(field: string, value: string): void {
+/** Refuses what cannot be sent as the value of a header. Throws `invalid` naming the field, never the value. */
+export function checkValue(field: string, value: string): void {
   if (value === "" || value.length > maxValueLength) {
     throw refused(field, `it takes 1 to ${maxValueLength} characters`);
   }

@@ -1,0 +1,109 @@
+import { AppError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import type { ConnectionRow } from "../storage/connections.ts";
+import type { CredentialRow } from "../storage/upstream_credentials.ts";
+import * as upstreamCredentials from "../storage/upstream_credentials.ts";
+import { checkValue } from "../upstream/credentials.ts";
+import type { Place, Vault } from "../vault.ts";
+import type { Context } from "./action.ts";
+import { mask } from "./connection_fields.ts";
+
+/** What a person gives for a connection: the sealed value of an `upstream_credentials` row by its kind. */
+export type GivenCredential =
+  | { kind: "token"; value: { token: string } }
+  | { kind: "headers"; value: { headers: Record<string, string> } };
+
+/** Where the sealed value of a credential lies. */
+export function credentialPlace(organizationId: string, rowId: string): Place {
+  return { organizationId, table: "upstream_credentials", column: "sealed", rowId };
+}
+
+/** The header values that a person has stored; empty where there are none. */
+export async function openGiven(vault: Vault, row: CredentialRow | null): Promise<Record<string, string>> {
+  if (row?.kind !== "headers") return {};
+  const { headers } = JSON.parse(await vault.open(credentialPlace(row.organization_id, row.id), row.sealed));
+  return headers;
+}
+
+/**
+ * What is given, checked against what the connection asks for; header values that are left out or masked stay.
+ * Throws `invalid` naming the field, never a value.
+ */
+export function mergeGiven(
+  { personal_headers: personal }: Pick<ConnectionRow, "personal_headers">,
+  given: { token?: string | undefined; headers?: Record<string, string> | undefined },
+  stored: Record<string, string>,
+): GivenCredential {
+  if (personal === null) {
+    if (given.headers !== undefined) throw refused("headers", "the connection asks for a token");
+    if (!given.token) throw refused("token", "it is required");
+    checkValue("token", given.token);
+    return { kind: "token", value: { token: given.token } };
+  }
+  if (given.token !== undefined) throw refused("token", "the connection asks for headers");
+  return {
+    kind: "headers",
+    value: { headers: mergeHeaders(JSON.parse(personal), given.headers ?? {}, stored) },
+  };
+}
+
+function mergeHeaders(
+  names: string[],
+  given: Record<string, string>,
+  stored: Record<string, string>,
+): Record<string, string> {
+  const byName = new Map(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]));
+  const known = new Map(Object.entries(stored).map(([name, value]) => [name.toLowerCase(), value]));
+  const wanted = new Set(names.map((name) => name.toLowerCase()));
+  for (const name of Object.keys(given)) {
+    if (!wanted.has(name.toLowerCase())) {
+      throw refused(`headers.${name.slice(0, 100)}`, "the connection does not ask for this header");
+    }
+  }
+  return Object.fromEntries(names.map((name) => {
+    const field = `headers.${name}`;
+    const entered = byName.get(name.toLowerCase());
+    const value = entered === undefined || entered === "" || entered === mask
+      ? known.get(name.toLowerCase())
+      : entered;
+    if (value === undefined) throw refused(field, "it is required");
+    checkValue(field, value);
+    return [name, value];
+  }));
+}
+
+function refused(field: string, reason: string): AppError {
+  return new AppError("invalid", `Cannot use ${field}: ${reason}`, { fields: { [field]: reason } });
+}
+
+/** Stores what an owner gives for a connection in place of what they had given before. */
+export async function keepCredential(
+  ctx: Context,
+  row: Pick<ConnectionRow, "id" | "organization_id">,
+  { owner, kind, value }: GivenCredential & { owner: string },
+): Promise<void> {
+  const id = newId("cred");
+  const now = Date.now();
+  await upstreamCredentials.put(ctx.db, {
+    id,
+    organization_id: row.organization_id,
+    connection_id: row.id,
+    owner,
+    kind,
+    sealed: await ctx.vault.seal(credentialPlace(row.organization_id, id), JSON.stringify(value)),
+    account: null,
+    issuer: null,
+    scope: null,
+    expires_at: null,
+    state: "ok",
+    reason: null,
+    version: 1,
+    claimed_by: null,
+    claimed_until: null,
+    created_by: ctx.actor.userId,
+    created_at: now,
+    updated_at: now,
+    refreshed_at: null,
+  });
+  ctx.upstream.forget(row.id);
+}
