@@ -1,9 +1,10 @@
 import type { OutboundExchange } from "./outbound/connection.ts";
-import { systemResolve } from "./outbound/dial.ts";
+import { type DialSettings, systemResolve } from "./outbound/dial.ts";
 import { OutboundError } from "./outbound/errors.ts";
 import { follow, type OutboundInit } from "./outbound/follow.ts";
 import { OutboundPolicy, type PolicyOptions } from "./outbound/policy.ts";
 import { Pool } from "./outbound/pool.ts";
+import { type Probe, probe } from "./outbound/probe.ts";
 import { Lingering } from "./outbound/tls.ts";
 import { compose, type OutboundRequest, type OutboundTarget, parseTarget } from "./outbound/request.ts";
 
@@ -11,6 +12,7 @@ export type { OutboundExchange } from "./outbound/connection.ts";
 export { OutboundError, type OutboundStage } from "./outbound/errors.ts";
 export type { OutboundInit } from "./outbound/follow.ts";
 export { parseOutboundAllow } from "./outbound/policy.ts";
+export type { Probe, ProbeStep } from "./outbound/probe.ts";
 export type { OutboundRequest, OutboundTarget } from "./outbound/request.ts";
 
 /** Settings of an Outbound; the policy's are those of OUTBOUND_ALLOW and of the mesh's own address. */
@@ -29,15 +31,20 @@ const connectTimeoutMs = 10_000;
 
 /** The one HTTP client of the program: it connects to nothing that the outbound policy does not permit. */
 export class Outbound {
+  readonly #settings: DialSettings;
   readonly #pool: Pool;
 
   constructor(options: OutboundOptions) {
-    this.#pool = new Pool({
+    this.#settings = {
       policy: new OutboundPolicy(options),
       resolve: options.resolve ?? systemResolve,
       caCerts: options.caCerts ?? [],
       lingering: new Lingering(),
-    }, { maxSockets: options.maxSockets ?? 1024, maxIdle: options.maxIdle ?? 64 });
+    };
+    this.#pool = new Pool(this.#settings, {
+      maxSockets: options.maxSockets ?? 1024,
+      maxIdle: options.maxIdle ?? 64,
+    });
   }
 
   /** Reads a URL into a target that can be kept; throws OutboundError for one that is never called. */
@@ -69,6 +76,14 @@ export class Outbound {
    */
   fetch(input: string | URL | Request, init?: OutboundInit): Promise<Response> {
     return follow((target, request) => this.exchange(target, request), input, init);
+  }
+
+  /** Makes a connection of its own and closes it unused: where that fails is a result, not an exception. */
+  async probe(
+    target: OutboundTarget,
+    bounds: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+  ): Promise<Probe> {
+    return await probe(target, this.#settings, { timeoutMs: connectTimeoutMs, ...bounds });
   }
 
   /** How many connections exist, and how many of them are at rest. */

@@ -24,6 +24,16 @@ export interface DialSettings {
   readonly lingering: Lingering;
 }
 
+/** A step on the way to a connection. */
+export type DialStep = "dns" | "connect" | "tls";
+
+/** How long making a connection may take, who may end it, and who hears of its steps. */
+export interface DialBounds {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((step: DialStep, event: "begins" | "ended") => void) | undefined;
+}
+
 /** The addresses of a host name as the system knows them, the hosts file included. */
 export async function systemResolve(host: string): Promise<string[]> {
   return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
@@ -33,9 +43,9 @@ export async function systemResolve(host: string): Promise<string[]> {
 export async function dial(
   endpoint: Endpoint,
   settings: DialSettings,
-  bounds: { timeoutMs: number; signal?: AbortSignal | undefined },
+  bounds: DialBounds,
 ): Promise<Socket> {
-  const attempt = new Attempt(endpoint, bounds.signal);
+  const attempt = new Attempt(endpoint, bounds);
   const ends = performance.now() + bounds.timeoutMs;
   const addresses = await attempt.run(
     "dns",
@@ -80,10 +90,12 @@ const tooSlow = {
 class Attempt {
   readonly #endpoint: Endpoint;
   readonly #signal: AbortSignal | undefined;
+  readonly #onStep: DialBounds["onStep"];
 
-  constructor(endpoint: Endpoint, signal: AbortSignal | undefined) {
+  constructor(endpoint: Endpoint, { signal, onStep }: DialBounds) {
     this.#endpoint = endpoint;
     this.#signal = signal;
+    this.#onStep = onStep;
   }
 
   error(stage: OutboundStage, reason: string, cause?: unknown): OutboundError {
@@ -122,11 +134,12 @@ class Attempt {
 
   /** Runs one step until its time-out or the caller's signal; a socket that comes later is closed. */
   async run<T extends object>(
-    stage: "dns" | "connect" | "tls",
+    stage: DialStep,
     timeoutMs: number,
     step: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     if (this.#signal?.aborted) throw this.#abortion();
+    this.#onStep?.(stage, "begins");
     const end = new AbortController();
     let stop = (_: OutboundError) => {};
     const stopped = new Promise<never>((_, reject) => stop = reject);
@@ -135,7 +148,9 @@ class Attempt {
     this.#signal?.addEventListener("abort", onAbort);
     const result = step(end.signal);
     try {
-      return await Promise.race([result, stopped]);
+      const done = await Promise.race([result, stopped]);
+      this.#onStep?.(stage, "ended");
+      return done;
     } catch (error) {
       if (!(error instanceof OutboundError)) throw this.error(stage, failed[stage], error);
       end.abort();
