@@ -33,7 +33,7 @@ export async function startServices(config: Config): Promise<Services> {
       retentionDays: config.auditRetentionDays,
     });
     const identities = new Identities({ db, log });
-    const upstream = new Upstream({ db, vault, outbound, log });
+    const upstream = new Upstream({ db, vault, outbound, log, config });
     return Object.freeze({ config, log, db, vault, audit, identities, outbound, upstream });
   } catch (error) {
     await db.destroy();

@@ -97,7 +97,7 @@ export const callConnectionTool = defineAction({
       throw new AppError("conflict", `Cannot call '${input.toolName}': ${target.title} is switched off`);
     }
     const call = { name: input.toolName, arguments: input.arguments };
-    const answer = await ctx.upstream.callTool(organizationId, input.id, call);
+    const answer = await ctx.upstream.callTool(input.id, { ...ctx.actor, organizationId }, call);
     if (answer === null) {
       throw new AppError("not_found", `Cannot call tool: there is no connection with the id '${input.id}'`);
     }

@@ -4,6 +4,7 @@ import type { Lifecycle } from "../lifecycle.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import type { Settled, Watch } from "../upstream/answer.ts";
+import type { Header } from "../upstream/credentials.ts";
 import type { RelayTarget } from "../upstream/upstream.ts";
 import type { Guard } from "./guard.ts";
 import type { Patience } from "./late.ts";
@@ -21,13 +22,18 @@ export interface ProxyParts {
   lifecycle: Lifecycle;
 }
 
+/** Somebody who acts in an organization. */
+export type Member = Actor & { readonly organizationId: string };
+
 /** One request on its way through. */
 export interface Passage extends ProxyParts {
   patience: Patience;
   running: Running;
   request: Request;
-  actor: Actor;
+  actor: Member;
   target: RelayTarget;
+  /** What identifies the actor, or the mesh, to the upstream. */
+  credential: readonly Header[];
   requestId: string;
   began: number;
 }

@@ -17,7 +17,7 @@ export function requestHeaders(passage: Passage, modern: boolean, method: string
     const value = headers.get(name);
     if (value !== null) out.push([name, value]);
   }
-  if (!passage.target.headers.some(([name]) => name === "user-agent")) out.push(["user-agent", "mcp-mesh"]);
+  if (!passage.credential.some(([name]) => name === "user-agent")) out.push(["user-agent", "mcp-mesh"]);
   if (!modern) pushSession(passage, out);
   else if (method === "tools/call") pushParameters(headers, out);
   return out;

@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
+import type { Actor } from "../access/actor.ts";
 import { scopeToAsk } from "../access/scopes.ts";
 import { AppError, httpStatus } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { describeError } from "../log.ts";
+import { CredentialNeeded } from "../upstream/holders.ts";
 import { relay, type Relayed, UpstreamFailure } from "../upstream/relay.ts";
-import { type Call, type Passage, type ProxyParts, recordCall, watchCall } from "./call.ts";
+import { type Call, type Member, type Passage, type ProxyParts, recordCall, watchCall } from "./call.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
 import { bearerActor } from "./guard.ts";
 import { lateStream, Patience } from "./late.ts";
@@ -22,6 +24,7 @@ import { misnamed, missingAction, neededActions } from "./needs.ts";
 import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
+import { answerNeed, renewal, toolError } from "./unconnected.ts";
 
 /** What an id can look like; a database takes offence at some of the rest. */
 const idShape = /^[\w-]{1,64}$/;
@@ -48,7 +51,7 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
     const audience = { identities: services.identities, resource: connectionId };
     const identified = bearerActor(request.headers, audience);
     const actor = identified instanceof Promise ? await identified : identified;
-    if (!actor || actor.organizationId === null) return parts.guard.unauthorized(request);
+    if (!isMember(actor)) return parts.guard.unauthorized(request);
     const room = services.audit.room();
     if (room) await room;
     const text = request.method === "POST" ? await readPost(request) : null;
@@ -61,7 +64,15 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
     if (!target) {
       throw new AppError("not_found", `Cannot reach the connection: there is no '${connectionId}'`);
     }
-    const passage: Passage = { ...parts, request, actor, target, began, requestId };
+    const passage: Passage = {
+      ...parts,
+      request,
+      actor,
+      target,
+      credential: target.headers,
+      began,
+      requestId,
+    };
     if (text === null || message === null) return await passStream(passage);
     const modern = isModern(message, request.headers);
     const requestBytes = Buffer.byteLength(text);
@@ -71,6 +82,10 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
     answer.headers.set("x-request-id", requestId);
     return answer;
   }
+}
+
+function isMember(actor: Actor | null): actor is Member {
+  return actor !== null && actor.organizationId !== null;
 }
 
 async function readPost(request: Request): Promise<string> {
@@ -90,8 +105,15 @@ async function passMessage(call: Call): Promise<Response> {
   const ruling = ruleOf(call);
   const tasks = ruling instanceof Promise ? await ruling : ruling;
   if (tasks.refusal !== null) return await refuse(call, { status: 200, text: tasks.refusal });
-  const headers = requestHeaders(call, call.modern, message.method);
-  return await sendOn(call, tasks, { headers, body: JSON.stringify(message.body) });
+  try {
+    const held = call.services.upstream.headersFor(call.target, call.actor);
+    call.credential = held instanceof Promise ? await held : held;
+    const headers = requestHeaders(call, call.modern, message.method);
+    return await sendOn(call, tasks, { headers, body: JSON.stringify(message.body) });
+  } catch (error) {
+    if (error instanceof CredentialNeeded) return await answerNeed(call, error);
+    throw error;
+  }
 }
 
 function checkShape({ message, modern, request }: Call): void {
@@ -190,8 +212,10 @@ async function exchange(
     return await relay(services.outbound, call.target, {
       method: "POST",
       ...outgoing,
+      credential: call.credential,
       watch,
-      timeoutMs: services.config.upstreamTimeoutSeconds * 1000,
+      timeoutMs: call.target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
+      renew: renewal(call),
       signal,
       log: services.log,
       done: () => lifecycle.leave(),
@@ -217,15 +241,6 @@ async function refuse(call: Call, { status, text, scope = null }: Refusal): Prom
   }
   answer.headers.set("x-request-id", call.requestId);
   return answer;
-}
-
-function toolError({ message, modern }: Call, text: string): Response {
-  const result = { content: [{ type: "text", text }], isError: true };
-  return Response.json({
-    jsonrpc: "2.0",
-    id: message.id,
-    result: modern ? { resultType: "complete", ...result } : result,
-  });
 }
 
 /** The one error map of this surface. */

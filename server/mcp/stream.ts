@@ -7,6 +7,7 @@ import { requestHeaders, responseOf } from "./forwarded.ts";
 import { isObject, type Message } from "./message.ts";
 import { anyListFilter, missingAction } from "./needs.ts";
 import { keepOwn } from "./tasks.ts";
+import { renewal } from "./unconnected.ts";
 
 /** Asks whether the actor may reach the connection at all. */
 const probe: Message = { kind: "response", id: null, method: "", params: {}, body: {} };
@@ -23,14 +24,17 @@ export async function passStream(passage: Passage): Promise<Response> {
     const why = lifecycle.draining ? "the mesh is stopping" : "the connection is switched off";
     throw new AppError("unavailable", `Cannot use '${target.title}': ${why}`);
   }
+  passage.credential = await services.upstream.headersFor(target, passage.actor);
   const headers = requestHeaders(passage, false, "");
   const watch = await watchStream(passage, method === "GET");
   lifecycle.enter();
   const relayed = await relay(services.outbound, target, {
     method,
     headers,
+    credential: passage.credential,
+    renew: renewal(passage),
     watch,
-    timeoutMs: services.config.upstreamTimeoutSeconds * 1000,
+    timeoutMs: target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
     log: services.log,
     done: () => lifecycle.leave(),
     onStop: (stop) => lifecycle.endless(stop),

@@ -2,8 +2,9 @@ import { AppError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { type Outbound, OutboundError, type OutboundExchange } from "../outbound.ts";
 import { maxListLength, NotTheAnswer, readBeginning, TooLong, type Watch, wholeAnswer } from "./answer.ts";
+import type { Header } from "./credentials.ts";
 import { maxAnswerBytes, passJson, type PassOptions, passSse, passWholeSse } from "./passing.ts";
-import type { RelayTarget } from "./upstream.ts";
+import type { Refusal, RelayTarget } from "./upstream.ts";
 
 /** An upstream that did not do its part: says which connection, at which stage, and what came back. */
 export class UpstreamFailure extends AppError {
@@ -29,6 +30,10 @@ export interface RelayRequest {
   readonly method: "POST" | "GET" | "DELETE";
   /** Names in lower case; from an allow-list, never the caller's credential. */
   readonly headers: [string, string][];
+  /** What identifies the caller, or the mesh, to the upstream. */
+  readonly credential: readonly Header[];
+  /** Told that the upstream refused the credential; gives another one to try once more with, or null. */
+  readonly renew?: ((refusal: Refusal) => Promise<readonly Header[] | null>) | undefined;
   readonly body?: string;
   readonly watch: Watch;
   /** Longest silence of the upstream in milliseconds, before the headers and between bytes; progress resets it. */
@@ -64,8 +69,11 @@ export async function relay(
 ): Promise<Relayed> {
   let streaming = false;
   try {
-    const exchange = await send(outbound, target, request);
+    let exchange = await send(outbound, target, request);
     request.seen(exchange.status);
+    if ((exchange.status === 401 || exchange.status === 403) && request.renew !== undefined) {
+      exchange = await sendAgain({ outbound, target, request, exchange });
+    }
     checkHead(target, exchange, request);
     const contentType = exchange.header("content-type");
     const body = await bodyOf({ target, exchange, request, contentType });
@@ -83,6 +91,38 @@ export async function relay(
   }
 }
 
+/**
+ * Sends a message once more where there is another credential for it: it was refused before anything was done with
+ * it, and nothing of an answer has been passed on.
+ */
+async function sendAgain({ outbound, target, request, exchange }: Sent): Promise<OutboundExchange> {
+  const credential = await renewed(request, exchange, false);
+  if (credential === null) return exchange;
+  const again = await send(outbound, target, { ...request, credential });
+  request.seen(again.status);
+  // It has no other credential now, but may know whom the client has to ask.
+  if (again.status === 401 || again.status === 403) await renewed({ ...request, credential }, again, true);
+  return again;
+}
+
+interface Sent {
+  outbound: Outbound;
+  target: RelayTarget;
+  request: RelayRequest;
+  exchange: OutboundExchange;
+}
+
+async function renewed(
+  { renew, credential: used }: RelayRequest,
+  exchange: OutboundExchange,
+  again: boolean,
+): Promise<readonly Header[] | null> {
+  discard(exchange);
+  const { status } = exchange;
+  if (renew === undefined || (status !== 401 && status !== 403)) return null;
+  return await renew({ used, status, challenge: exchange.header("www-authenticate"), again });
+}
+
 async function send(
   outbound: Outbound,
   target: RelayTarget,
@@ -91,7 +131,7 @@ async function send(
   try {
     return await outbound.exchange(target.target, {
       method: request.method,
-      headers: request.headers.concat(target.headers as [string, string][]),
+      headers: request.headers.concat(request.credential as [string, string][]),
       body: request.body,
       headersTimeoutMs: request.timeoutMs,
       idleTimeoutMs: request.watch.endless ? 0 : request.timeoutMs,

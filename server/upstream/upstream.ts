@@ -7,17 +7,24 @@ import type { Vault } from "../vault.ts";
 import type { CatalogResult } from "./catalog.ts";
 import type { Peer } from "./conversation.ts";
 import { credentialHeaders, type Header } from "./credentials.ts";
+import { type Caller, Holders } from "./holders.ts";
 import type { ToolAnswer } from "./tool_call.ts";
 
-/** Where a proxied message goes, and with which credential. Never logged, never returned to a caller. */
+/** Where a proxied message goes, and what of the connection goes with it. Never logged, never returned to a caller. */
 export interface RelayTarget {
   readonly id: string;
   readonly organizationId: string;
   readonly title: string;
   readonly status: connections.RelayRow["status"];
   readonly url: string;
-  /** Names in lower case. */
+  /** What the connection sends of its own; names in lower case. All there is where it is `plain`. */
   readonly headers: readonly Header[];
+  /** True where every call is sent with `headers` and nothing else. */
+  readonly plain: boolean;
+  readonly credentialMode: "shared" | "per_user";
+  readonly credentialType: "static" | "oauth";
+  /** The longest silence of this server, in milliseconds; null where the setting for all counts. */
+  readonly timeoutMs: number | null;
   readonly target: OutboundTarget;
   /** What the upstream listed last; null where it never answered. */
   readonly tools: connections.ParsedConnection["tools"];
@@ -39,6 +46,18 @@ export interface UpstreamServices {
   readonly vault: Vault;
   readonly outbound: Outbound;
   readonly log: Log;
+  readonly config: { readonly baseUrl: string };
+}
+
+/** An answer with which an upstream refused a credential. */
+export interface Refusal {
+  /** The headers that `headersFor` gave. */
+  readonly used: readonly Header[];
+  readonly status: 401 | 403;
+  /** The value of WWW-Authenticate. */
+  readonly challenge: string | null;
+  /** True where the message had been sent a second time already. */
+  readonly again: boolean;
 }
 
 /** Our client side: finds where a connection's messages go and what identifies us there. Made once. */
@@ -46,10 +65,12 @@ export class Upstream {
   readonly #services: UpstreamServices;
   readonly #known = new LRUCache<string, Known>({ max: 10_000 });
   readonly #loading = new Map<string, Promise<RelayTarget | null>>();
+  readonly #holders: Holders;
   #changes = 0;
 
   constructor(services: UpstreamServices) {
     this.#services = services;
+    this.#holders = new Holders(services);
   }
 
   /**
@@ -69,9 +90,31 @@ export class Upstream {
     return started;
   }
 
-  /** Drops what is known of a connection, or of all; the next call reads it anew. */
+  /** What identifies the caller, or the mesh, to the upstream; at once while it is known. Throws CredentialNeeded. */
+  headersFor(target: RelayTarget, caller: Caller): readonly Header[] | Promise<readonly Header[]> {
+    return target.plain ? target.headers : this.#holders.headersFor(target, caller);
+  }
+
+  /**
+   * Takes note that the upstream refused what it was sent; true where sending the message again makes sense.
+   * Throws CredentialNeeded where a person has to act.
+   */
+  async refused(target: RelayTarget, caller: Caller, { used, status }: Refusal): Promise<boolean> {
+    if (target.plain || status !== 401) return false;
+    return await this.#holders.refused(target, caller, used);
+  }
+
+  /** A connection as the caller talks to it; null where the organization has none such. Throws as `headersFor`. */
+  async peerFor(connectionId: string, organizationId: string, caller: Caller): Promise<Peer | null> {
+    const target = await this.target(organizationId, connectionId);
+    if (target === null) return null;
+    return { title: target.title, url: target.url, headers: await this.headersFor(target, caller) };
+  }
+
+  /** Drops what is known of a connection and its credentials, or of all; the next call reads it anew. */
   forget(connectionId?: string): void {
     this.#changes++;
+    this.#holders.forget(connectionId);
     for (const known of [this.#known, this.#loading]) {
       for (const key of [...known.keys()]) {
         if (connectionId === undefined || key.startsWith(`${connectionId} `)) known.delete(key);
@@ -86,17 +129,19 @@ export class Upstream {
     return await readCatalog(this.#services.outbound, peer);
   }
 
-  /** Calls a tool over a connection of the organization; null where there is none such. Throws ConversationError. */
+  /** Calls a tool as the caller would through the proxy; null where there is no such connection. Throws ConversationError. */
   async callTool(
-    organizationId: string,
     connectionId: string,
+    caller: Caller,
     call: { name: string; arguments: Record<string, unknown> },
   ): Promise<ToolAnswer | null> {
+    const { organizationId } = caller;
     const target = await this.target(organizationId, connectionId);
-    if (target === null) return null;
+    const peer = await this.peerFor(connectionId, organizationId, caller);
+    if (target === null || peer === null) return null;
     const definition = target.tools?.find((tool) => tool.name === call.name);
     const { callTool } = await import("./tool_call.ts");
-    return await callTool(this.#services.outbound, target, { ...call, definition });
+    return await callTool(this.#services.outbound, peer, { ...call, definition });
   }
 
   async #load(
@@ -124,6 +169,9 @@ export class Upstream {
   }
 
   async #targetOf(row: connections.RelayRow, url: string): Promise<RelayTarget> {
+    const credentialMode = row.credential_mode === "per_user" ? "per_user" : "shared";
+    const credentialType = row.credential_type === "oauth" ? "oauth" : "static";
+    const options: Options = row.options === null ? {} : JSON.parse(row.options);
     return Object.freeze({
       id: row.id,
       organizationId: row.organization_id,
@@ -133,8 +181,19 @@ export class Upstream {
       headers: await credentialHeaders(row, this.#services.vault),
       target: this.#services.outbound.target(url),
       tools: connections.parseTools(row),
+      plain: credentialMode === "shared" && credentialType === "static",
+      credentialMode,
+      credentialType,
+      timeoutMs: options.timeout_seconds === undefined ? null : options.timeout_seconds * 1000,
     });
   }
+}
+
+/** What the column `options` of a connection holds. */
+interface Options {
+  timeout_seconds?: number;
+  identity_token?: boolean;
+  ca_certificates?: string;
 }
 
 function keyOf(organizationId: string, connectionId: string): string {
