@@ -6,6 +6,7 @@ import { OutboundPolicy, type PolicyOptions } from "./outbound/policy.ts";
 import { Pool } from "./outbound/pool.ts";
 import { type Probe, probe } from "./outbound/probe.ts";
 import { Lingering } from "./outbound/tls.ts";
+import { tlsIdentity, type TlsOptions } from "./outbound/tls_identity.ts";
 import { compose, type OutboundRequest, type OutboundTarget, parseTarget } from "./outbound/request.ts";
 
 export type { OutboundExchange } from "./outbound/connection.ts";
@@ -14,6 +15,7 @@ export type { OutboundInit } from "./outbound/follow.ts";
 export { parseOutboundAllow } from "./outbound/policy.ts";
 export type { Probe, ProbeStep } from "./outbound/probe.ts";
 export type { OutboundRequest, OutboundTarget } from "./outbound/request.ts";
+export type { TlsIdentity, TlsOptions } from "./outbound/tls_identity.ts";
 
 /** Settings of an Outbound; the policy's are those of OUTBOUND_ALLOW and of the mesh's own address. */
 export interface OutboundOptions extends PolicyOptions {
@@ -47,9 +49,12 @@ export class Outbound {
     });
   }
 
-  /** Reads a URL into a target that can be kept; throws OutboundError for one that is never called. */
-  target(url: string): OutboundTarget {
-    return parseTarget(url);
+  /**
+   * Reads a URL into a target that can be kept, with what its TLS takes beside the usual; throws OutboundError for
+   * one that is never called.
+   */
+  target(url: string, tls: TlsOptions = {}): OutboundTarget {
+    return parseTarget(url, tlsIdentity(tls));
   }
 
   /** Sends one request; follows no redirect, takes any status for an answer; throws OutboundError. */

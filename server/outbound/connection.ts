@@ -1,6 +1,7 @@
 import { type BodyReader, ChunkedBody, CloseBody, LengthBody } from "./body.ts";
 import { OutboundError, type OutboundStage } from "./errors.ts";
 import { headLength, Malformed, parseHead, type ResponseHead } from "./head.ts";
+import { certificateRefusal } from "./tls.ts";
 import { type Socket, Wire } from "./wire.ts";
 
 /** Who lends connections out: keeps the clock of their deadlines and hears how each exchange ended. */
@@ -290,6 +291,8 @@ export class Connection {
     if (this.#failure) return this.#failure;
     if (error instanceof OutboundError) return error;
     if (error instanceof Malformed) return this.#error(this.#stage, error.message);
+    const refusal = certificateRefusal(error);
+    if (refusal !== null) return this.#error("tls", refusal, error);
     return this.#error(this.#wire.noneSent ? "send" : this.#stage, "the connection broke", error);
   }
 

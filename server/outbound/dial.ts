@@ -1,7 +1,9 @@
 import { lookup } from "node:dns/promises";
+import { CertifiedSocket, type Handshake } from "./certified.ts";
 import { OutboundError, type OutboundStage } from "./errors.ts";
 import type { OutboundPolicy } from "./policy.ts";
-import { type Lingering, TlsSocket } from "./tls.ts";
+import { certificateRefusal, type Lingering, TlsSocket } from "./tls.ts";
+import type { TlsIdentity } from "./tls_identity.ts";
 import type { Socket } from "./wire.ts";
 
 /** Where a connection goes: an origin, taken apart. */
@@ -9,6 +11,9 @@ export interface Endpoint {
   /** Scheme, host and port, for messages. */
   readonly origin: string;
   readonly tls: boolean;
+  /** Which connections may serve it: the origin, and its TLS identity where it has one. */
+  readonly pool: string;
+  readonly identity: TlsIdentity | null;
   /** Host name or address, without brackets and final dot. */
   readonly host: string;
   readonly port: number;
@@ -103,7 +108,7 @@ class Attempt {
   }
 
   async connect(address: string, timeoutMs: number, settings: DialSettings): Promise<Socket> {
-    const { origin, host, port, tls } = this.#endpoint;
+    const { origin, host, port, tls, identity } = this.#endpoint;
     const { caCerts, lingering } = settings;
     if (tls && lingering.isFull(origin)) {
       throw this.error("tls", "too many TLS connections are given up and not ended by the server");
@@ -116,11 +121,18 @@ class Attempt {
     );
     tcp.setNoDelay(true);
     if (!tls) return tcp;
+    if (identity?.client) {
+      return await this.#certified(tcp, ends - performance.now(), { host, identity, caCerts });
+    }
     // Server name and certificate are those of the host that was asked for, not of the address.
-    const options = { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] };
+    const options = {
+      hostname: host,
+      caCerts: [...caCerts, ...identity?.caCertificates ?? []],
+      alpnProtocols: ["http/1.1"],
+    };
     const secure = await Deno.startTls(tcp, options).catch((error) => {
       tcp.close();
-      throw this.error("tls", failed.tls, error);
+      throw this.#failed("tls", error);
     });
     const socket = new TlsSocket(secure, (ended) => void lingering.until(origin, ended));
     try {
@@ -128,6 +140,20 @@ class Attempt {
       return socket;
     } catch (error) {
       socket.close();
+      throw error;
+    }
+  }
+
+  /** The handshake with a client certificate. */
+  async #certified(tcp: Deno.TcpConn, timeoutMs: number, handshake: Handshake): Promise<Socket> {
+    let socket: CertifiedSocket | null = null;
+    try {
+      return await this.run("tls", timeoutMs, () => {
+        socket = new CertifiedSocket(tcp, handshake);
+        return socket.handshake();
+      });
+    } catch (error) {
+      (socket ?? tcp).close();
       throw error;
     }
   }
@@ -152,7 +178,7 @@ class Attempt {
       this.#onStep?.(stage, "ended");
       return done;
     } catch (error) {
-      if (!(error instanceof OutboundError)) throw this.error(stage, failed[stage], error);
+      if (!(error instanceof OutboundError)) throw this.#failed(stage, error);
       end.abort();
       result.then((late) => "close" in late && typeof late.close === "function" && late.close(), () => {});
       throw error;
@@ -160,6 +186,10 @@ class Attempt {
       clearTimeout(timer);
       this.#signal?.removeEventListener("abort", onAbort);
     }
+  }
+
+  #failed(stage: DialStep, error: unknown): OutboundError {
+    return this.error(stage, certificateRefusal(error) ?? failed[stage], error);
   }
 
   #abortion(): OutboundError {

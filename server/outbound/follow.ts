@@ -2,6 +2,7 @@ import type { OutboundExchange } from "./connection.ts";
 import { OutboundError } from "./errors.ts";
 import { ownHeaders } from "./head.ts";
 import { type OutboundRequest, type OutboundTarget, parseTarget } from "./request.ts";
+import type { TlsIdentity } from "./tls_identity.ts";
 
 /** Options of Outbound.fetch beside the platform's own; times in milliseconds, 0 is unbounded. */
 export interface OutboundInit extends RequestInit {
@@ -13,6 +14,8 @@ export interface OutboundInit extends RequestInit {
   headersTimeoutMs?: number;
   /** Between two received bytes of the body; 5 minutes when absent. */
   idleTimeoutMs?: number;
+  /** Of a target, for the origin of the URL alone: a redirect elsewhere goes without it. */
+  identity?: TlsIdentity | null;
 }
 
 type Exchange = (target: OutboundTarget, request: OutboundRequest) => Promise<OutboundExchange>;
@@ -36,7 +39,8 @@ export async function follow(
   input: string | URL | Request,
   init: OutboundInit = {},
 ): Promise<Response> {
-  let target = parseTarget(input instanceof Request ? input.url : String(input));
+  const first = parseTarget(input instanceof Request ? input.url : String(input), init.identity);
+  let target = first;
   const signal = init.signal ?? (input instanceof Request ? input.signal : undefined);
   let request = await read(new Request(input, { ...init, signal: null }), { ...init, signal });
   for (let redirects = 0;; redirects++) {
@@ -47,7 +51,7 @@ export async function follow(
     await discard(answer);
     if (policy === "error") throw failed(target, "it answered with a redirect");
     if (redirects === maxRedirects) throw failed(target, `it redirects more than ${maxRedirects} times`);
-    const next = nextTarget(target, location);
+    const next = nextTarget(target, location, first);
     request = redirected(request, answer.status, next.origin === target.origin);
     target = next;
   }
@@ -86,9 +90,11 @@ async function unlessAborted<T>(exchanging: Promise<T>, signal: AbortSignal | un
   }
 }
 
-function nextTarget(from: OutboundTarget, location: string): OutboundTarget {
+function nextTarget(from: OutboundTarget, location: string, first: OutboundTarget): OutboundTarget {
   if (!URL.canParse(location, from.url)) throw failed(from, "it redirects to a malformed URL");
-  const next = parseTarget(new URL(location, from.url).href);
+  const url = new URL(location, from.url);
+  const identity = url.origin === first.origin ? first.identity : null;
+  const next = parseTarget(url.href, identity);
   if (from.tls && !next.tls) {
     throw new OutboundError("refused", `Cannot call "${from.origin}": it redirects from https: to http:`);
   }

@@ -14,9 +14,10 @@ export interface OpenBounds {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The connections to one origin; `open` counts those in use, at rest and being made. */
+/** The connections to one origin with one TLS identity; `open` counts those in use, at rest and being made. */
 interface Origin {
   readonly key: string;
+  readonly name: string;
   open: number;
   readonly idle: Connection[];
   /** Callers in line, each to be given a connection, or null for the right to make one. */
@@ -61,7 +62,7 @@ export class Pool implements Lender {
 
   /** A connection at rest, the latest used first; null when there is none. */
   take(endpoint: Endpoint, now: number): Connection | null {
-    const idle = this.#origins.get(endpoint.origin)?.idle;
+    const idle = this.#origins.get(endpoint.pool)?.idle;
     if (idle === undefined) return null;
     for (let connection = idle.pop(); connection; connection = idle.pop()) {
       if (now - connection.idleSince < connection.idleLimitMs) return connection;
@@ -72,7 +73,7 @@ export class Pool implements Lender {
 
   /** A new connection, or while the origin has all that it may have, the next that becomes free. */
   async open(endpoint: Endpoint, bounds: OpenBounds): Promise<Connection> {
-    const origin = this.#originOf(endpoint.origin);
+    const origin = this.#originOf(endpoint);
     if (origin.open < this.#limits.maxSockets) origin.open++;
     else {
       const given = await this.#inLine(origin, bounds);
@@ -125,11 +126,11 @@ export class Pool implements Lender {
     this.#freed(origin);
   }
 
-  #originOf(key: string): Origin {
-    let origin = this.#origins.get(key);
+  #originOf({ pool, origin: name }: Endpoint): Origin {
+    let origin = this.#origins.get(pool);
     if (origin === undefined) {
-      origin = { key, open: 0, idle: [], line: new Set() };
-      this.#origins.set(key, origin);
+      origin = { key: pool, name, open: 0, idle: [], line: new Set() };
+      this.#origins.set(pool, origin);
     }
     return origin;
   }
@@ -154,7 +155,7 @@ export class Pool implements Lender {
       };
       const fail = (stage: "timeout" | "aborted", reason: string) => {
         leave();
-        reject(new OutboundError(stage, `Cannot call "${origin.key}": ${reason}`, signal?.reason));
+        reject(new OutboundError(stage, `Cannot call "${origin.name}": ${reason}`, signal?.reason));
       };
       const onAbort = () => fail("aborted", "the caller ended the exchange");
       const timer = setTimeout(() => fail("timeout", "all its connections are in use"), timeoutMs);

@@ -3,6 +3,7 @@ import type { Limits, Message } from "./connection.ts";
 import type { Endpoint } from "./dial.ts";
 import { OutboundError } from "./errors.ts";
 import { headerLines, isToken, Malformed } from "./head.ts";
+import type { TlsIdentity } from "./tls_identity.ts";
 
 /** Where a request goes, made once from a URL; nothing of it is looked up before the request is sent. */
 export interface OutboundTarget extends Endpoint {
@@ -23,7 +24,7 @@ export interface OutboundRequest extends Limits {
 }
 
 /** Takes a URL apart; throws OutboundError, stage `refused`, for one that is never called. */
-export function parseTarget(text: string): OutboundTarget {
+export function parseTarget(text: string, identity: TlsIdentity | null = null): OutboundTarget {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null) throw new OutboundError("refused", "Cannot call the URL: it is malformed");
   const origin = `${url.protocol}//${url.host}`;
@@ -48,6 +49,9 @@ export function parseTarget(text: string): OutboundTarget {
     tls,
     host: url.hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, ""),
     port: url.port === "" ? (tls ? 443 : 80) : Number(url.port),
+    // What the one connection trusts and shows must serve no other, so they share no sockets.
+    pool: tls && identity !== null ? `${origin} ${identity.id}` : origin,
+    identity: tls ? identity : null,
     requestTail: ` ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`,
   };
 }

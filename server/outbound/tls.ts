@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.ts";
 import type { Socket } from "./wire.ts";
 
 /**
@@ -24,6 +25,17 @@ export class Lingering {
     if (count > 0) this.#counts.set(origin, count);
     else this.#counts.delete(origin);
   }
+}
+
+// RFC 8446 section 6.2; with TLS 1.3 they arrive after the handshake, in the place of an answer.
+const certificateAlerts =
+  /received fatal alert: (?:(CertificateRequired)|BadCertificate|UnsupportedCertificate|CertificateRevoked|CertificateExpired|CertificateUnknown|UnknownCA|AccessDenied)\b/;
+
+/** What a server has said of our client certificate, when that is why it ended the connection; or null. */
+export function certificateRefusal(error: unknown): string | null {
+  const alert = certificateAlerts.exec(messageOf(error));
+  if (alert === null) return null;
+  return alert[1] ? "the server demands a client certificate" : "the server refuses the client certificate";
 }
 
 /** A TLS connection whose close ends a read at once, also where the socket itself has to linger. */
