@@ -2,6 +2,7 @@ import { AppError } from "../errors.ts";
 import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/connections.ts";
 import type { Catalog, CatalogResult } from "../upstream/catalog.ts";
 import { placeOf, type Secrets } from "../upstream/credentials.ts";
+import { explain } from "../upstream/failure.ts";
 import type { Vault } from "../vault.ts";
 import { type ConnectionChanges, mask } from "./connection_fields.ts";
 
@@ -104,7 +105,7 @@ export function statusColumns(
   wanted: string | undefined,
   notes: readonly string[] = [],
 ) {
-  const reasons = [...result.ok ? result.notes : [result.message], ...notes];
+  const reasons = [...result.ok ? result.notes : [explain(result)], ...notes];
   return {
     status: wanted === "inactive" ? "inactive" : result.ok ? "active" : "error",
     status_reason: reasons.length === 0 ? null : reasons.join("; ").slice(0, 2000),

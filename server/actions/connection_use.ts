@@ -23,7 +23,8 @@ export const testConnection = defineAction({
     id: z.string(),
     healthy: z.boolean(),
     latencyMs: z.number().describe("Until the end of the handshake"),
-    stage: z.enum(["dns", "connect", "tls", "http", "handshake", "list", "call"]).nullable(),
+    stage: z.enum(["dns", "tcp", "tls", "http", "auth_discovery", "token", "handshake", "list", "call"])
+      .nullable(),
     code: z.string().nullable(),
     message: z.string().nullable(),
     protocolVersion: z.string().nullable(),

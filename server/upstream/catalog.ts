@@ -68,8 +68,8 @@ async function lists(conversation: Conversation, title: string): Promise<Omit<Ca
     try {
       return await all(method, key, schema);
     } catch (error) {
-      if (!(error instanceof ConversationError) || error.reason === "timeout") throw error;
-      notes.push(`${method} failed: ${error.message}`);
+      if (!(error instanceof ConversationError) || error.failure.code === "timeout") throw error;
+      notes.push(`${method} failed: ${error.failure.message}`);
       return null;
     }
   }
@@ -90,6 +90,7 @@ async function lists(conversation: Conversation, title: string): Promise<Omit<Ca
     message: `${title} lists more than ${
       maxStoredBytes / 1_000_000
     } MB of tools, resources and prompts (list)`,
+    advice: "Have it serve fewer, or split it into several servers",
   });
 }
 
@@ -107,7 +108,12 @@ async function readAll<T extends Item>(
 ): Promise<T[]> {
   const page = z.looseObject({ [key]: z.array(schema), nextCursor: z.string().nullish() });
   const refuse = (code: string, reason: string) =>
-    new ConversationError({ stage: "list", code, message: `${title} ${reason} (${method})` });
+    new ConversationError({
+      stage: "list",
+      code,
+      message: `${title} ${reason} (${method})`,
+      advice: "Tell those who maintain the server",
+    });
   const items: T[] = [];
   const seen = new Set<string>();
   let cursor: string | undefined;

@@ -2,7 +2,8 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { type Outbound, OutboundError } from "../outbound.ts";
 import { version } from "../version.ts";
 import type { Header } from "./credentials.ts";
-import { type Circumstances, ConversationError, failureOf, type Stage } from "./failure.ts";
+import { type Circumstances, ConversationError, lateFailure, type Stage } from "./failure.ts";
+import { failureOf } from "./failure_cause.ts";
 
 /** Whom we talk to: what a connection or the draft of one says. */
 export interface Peer {
@@ -17,6 +18,10 @@ export interface Bounds {
   totalMs: number;
   /** Bytes of all answers together. */
   maxBytes: number;
+  /** Ends it with a failure. */
+  signal?: AbortSignal | undefined;
+  /** Told of every answer's status, and of the challenge (WWW-Authenticate) of a refusal. */
+  onAnswer?: ((status: number, challenge: string | null) => void) | undefined;
 }
 
 const goodbyeMs = 2000;
@@ -28,6 +33,7 @@ const goodbyeMs = 2000;
 export class Conversation {
   readonly #outbound: Outbound;
   readonly #peer: Peer;
+  readonly #bounds: Bounds;
   readonly #end = new AbortController();
   readonly #broken: Promise<never>;
   #break: (error: unknown) => void = () => {};
@@ -35,16 +41,20 @@ export class Conversation {
   #timer: ReturnType<typeof setTimeout>;
   #transport: StreamableHTTPClientTransport | null = null;
   #client: Client | null = null;
+  readonly #aborted = () => this.#break(this.#late());
   #stage: Circumstances["stage"] = "handshake";
   #last: Pick<Circumstances, "status" | "contentType" | "location"> = noAnswer;
 
   private constructor(outbound: Outbound, peer: Peer, bounds: Bounds) {
     this.#outbound = outbound;
     this.#peer = peer;
+    this.#bounds = bounds;
     this.#bytesLeft = bounds.maxBytes;
     this.#broken = new Promise((_, reject) => this.#break = reject);
     this.#broken.catch(() => {}); // every step races with it; a conversation without a step left does not mind
     this.#timer = setTimeout(() => this.#break(this.#late()), bounds.totalMs);
+    bounds.signal?.addEventListener("abort", this.#aborted);
+    if (bounds.signal?.aborted) this.#aborted();
   }
 
   /** Connects and shakes hands. Throws ConversationError. */
@@ -97,6 +107,7 @@ export class Conversation {
       }
     }
     clearTimeout(this.#timer);
+    this.#bounds.signal?.removeEventListener("abort", this.#aborted);
     this.#end.abort();
     await client?.close();
   }
@@ -152,6 +163,7 @@ export class Conversation {
       const { headers: answered, status } = response;
       const [contentType, location] = [answered.get("content-type"), locationOf(response)];
       this.#last = { status, contentType, location };
+      this.#bounds.onAnswer?.(status, answered.get("www-authenticate"));
       const body = response.body && this.#counted(response.body);
       return new Response(body, { status, statusText: response.statusText, headers: answered });
     } catch (error) {
@@ -184,12 +196,7 @@ export class Conversation {
   }
 
   #late(): ConversationError {
-    const [{ title }, stage] = [this.#peer, this.#stage];
-    return new ConversationError({
-      stage,
-      code: "timeout",
-      message: `${title} did not answer in time (${stage})`,
-    });
+    return new ConversationError(lateFailure(this.#circumstances()));
   }
 
   #circumstances(): Circumstances {

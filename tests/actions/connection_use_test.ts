@@ -33,10 +33,10 @@ onServices("CONNECTION_TEST says what works, where it fails, and keeps what it l
 
   upstream.behave(behaviours.unauthorized);
   const bad = await run(services, ann, [testConnection, { id }]);
-  assert.deepEqual([bad.healthy, bad.stage, bad.code, bad.tools], [false, "http", "http_401", null]);
+  assert.deepEqual([bad.healthy, bad.stage, bad.code, bad.tools], [false, "token", "http_401", null]);
   assert.match(bad.message ?? "", /^Linear .*\(401\)/);
   const { item: failing } = await run(services, ann, [getConnection, { id }]);
-  assert.deepEqual([failing?.status, failing?.status_reason], ["error", bad.message]);
+  assert.deepEqual([failing?.status, failing?.status_reason], ["error", `${bad.message}. Add a token`]);
   assert.deepEqual(failing?.tools, tools, "what it listed before stays");
 
   upstream.behave(behaviours.good);

@@ -188,7 +188,7 @@ onServices(
     await using guarded = await startFixture({ authorization: "Bearer right" });
     await using page = startHostile(behaviours.html);
     const cases: [Record<string, unknown>, RegExp][] = [
-      [{ connection_url: closedPort() }, /^Linear cannot be reached \(connect\)/],
+      [{ connection_url: closedPort() }, /^Linear cannot be reached \(tcp\)/],
       [{ connection_url: "http://nobody.invalid/mcp" }, /^Linear cannot be reached \(dns\)/],
       [{ connection_url: guarded.url }, /^Linear asks for a credential \(401\)/],
       [

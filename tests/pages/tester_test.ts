@@ -100,7 +100,7 @@ onMesh("tester: a server that is gone says so, with the connection and the stage
     "arg.text": "x",
   });
   assert.equal(answer.status, 200);
-  assert.match(result(answer), /502 in .*Fixture cannot be reached \(connect\)/s);
+  assert.match(result(answer), /502 in .*Fixture cannot be reached \(tcp\)/s);
   const log = /href="(\/activity\/log_\w+)"/.exec(result(answer))?.[1] ?? "";
   assert.match((await visitor.get(log)).text, /failed/);
 });

@@ -184,15 +184,15 @@ Deno.test("catalog: a failure names the connection, the stage and what to do", a
     ["garbage", b.garbage, ["handshake", "protocol"], /does not speak MCP/],
     ["html", b.html, ["handshake", "not_mcp"], /no MCP server at this URL/],
     ["500", b.serverError, ["http", "http_500"], /failed \(500\)/],
-    ["401", b.unauthorized, ["http", "http_401"], /asks for a credential \(401\)/],
+    ["401", b.unauthorized, ["token", "http_401"], /asks for a credential \(401\)/],
     [
       "redirect",
       b.redirectTo("http://169.254.169.254/x?key=1"),
       ["http", "http_307"],
       /to 'http:\/\/169.254.169.254\/x'/,
     ],
-    ["hang", b.hang, ["handshake", "timeout"], /did not answer in time/],
-    ["hang in the body", b.hangMidBody, ["handshake", "timeout"], /did not answer in time/],
+    ["hang", b.hang, ["http", "timeout"], /did not answer in time/],
+    ["hang in the body", b.hangMidBody, ["http", "timeout"], /did not answer in time/],
     ["hang in the stream", b.hangMidStream, ["handshake", "timeout"], /did not answer in time/],
     ["endless body", b.endlessBody, ["http", "too_large"], /too large/],
     ["endless event", b.endlessEvent, ["http", "too_large"], /too large/],
@@ -219,10 +219,10 @@ Deno.test("catalog: an address that cannot be reached fails at its stage", async
     () => new Response(),
   );
   const cases: [string, string, string][] = [
-    [closedPort(), "connect", "connect"],
+    [closedPort(), "tcp", "tcp"],
     ["http://nobody.invalid/mcp", "dns", "dns"],
-    [`https://127.0.0.1:${plain.addr.port}/mcp`, "tls", "tls"],
-    ["http://10.0.0.1/mcp", "connect", "outbound_refused"],
+    [`https://127.0.0.1:${plain.addr.port}/mcp`, "tls", "tls_not_spoken"],
+    ["http://10.0.0.1/mcp", "tcp", "outbound_refused"],
   ];
   for (const [url, stage, code] of cases) {
     const result = failed(await read(url));

@@ -6,9 +6,9 @@ import { Icon, type IconName } from "./icons.tsx";
 /** The steps of a test in order, with the stages that end in each. */
 const steps: { text: string; stages: readonly string[] }[] = [
   { text: "The address may be called and is known", stages: ["refused", "policy", "dns", "address"] },
-  { text: "The server takes the connection", stages: ["connect", "tls", "send"] },
+  { text: "The server takes the connection", stages: ["tcp", "tls", "send"] },
   { text: "It answers over HTTP", stages: ["headers", "body", "http", "timeout", "aborted", "too_large"] },
-  { text: "It accepts the credentials", stages: ["auth", "authorization", "credentials", "unauthorized"] },
+  { text: "It accepts the credentials", stages: ["auth_discovery", "token", "credentials"] },
   { text: "It speaks MCP", stages: ["initialize", "discover", "handshake", "protocol"] },
   { text: "It lists its tools", stages: ["tools", "list", "lists"] },
 ];
