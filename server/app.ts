@@ -34,6 +34,8 @@ import { pageHeaders } from "./pages/headers.ts";
 import { showHome } from "./pages/home.tsx";
 import { showLog } from "./pages/log.tsx";
 import * as members from "./pages/members.tsx";
+import * as myConnection from "./pages/my_connection.tsx";
+import { showMyConnections } from "./pages/my_connections.tsx";
 import * as oauthClients from "./pages/oauth_clients.tsx";
 import * as organizations from "./pages/organizations.tsx";
 import * as settings from "./pages/settings.tsx";
@@ -185,6 +187,13 @@ function mountConnections(app: Hono<VisitEnv>, { page, send }: Steps): void {
   app.post("/connections/:id/delete", ...send, connectionSettings.removeConnection);
   app.get("/connections/:id/connect", ...page, connectClient.showConnect);
   app.post("/connections/:id/connect", ...send, connectClient.createConnectionKey);
+
+  app.get("/my-connections", ...page, showMyConnections);
+  app.get("/my-connections/:id", ...page, myConnection.showMyConnection);
+  app.post("/my-connections/:id/token", ...send, myConnection.saveMyCredential);
+  app.get("/my-connections/:id/disconnect", ...page, myConnection.showDisconnect);
+  app.post("/my-connections/:id/disconnect", ...send, myConnection.disconnect);
+  app.post("/my-connections/:id/organization", ...send, myConnection.moveToMyConnection);
 
   app.get("/activity", ...page, showActivity);
   app.get("/activity/:id", ...page, showLog);

@@ -46,6 +46,20 @@ const rows: Row[] = [
   { route: "POST /connections/:conn/test", ...managedOfOne },
   { route: "POST /connections/:conn/credentials", user: 403, admin: 303, foreigner: 404 },
   { route: "POST /connections/:conn/settings", user: 403, admin: 422, foreigner: 404, form: { title: "" } },
+  { route: "GET /my-connections", ...page },
+  { route: "GET /my-connections/:conn", ...ofOne },
+  { route: "GET /my-connections/:own", ...ofOne },
+  { route: "GET /my-connections/:own/disconnect", user: 303, admin: 303, foreigner: 404 },
+  { route: "POST /my-connections/:own/token", user: 422, admin: 422, foreigner: 404, form: { token: "" } },
+  { route: "POST /my-connections/:conn/token", user: 404, admin: 404, foreigner: 404, form: { token: "x" } },
+  { route: "POST /my-connections/:own/disconnect", user: 404, admin: 404, foreigner: 404 },
+  {
+    route: "POST /my-connections/:own/organization",
+    user: 404,
+    admin: 404,
+    foreigner: 404,
+    form: { organizationId: "org_no" },
+  },
   { route: "GET /activity", ...page },
   { route: "GET /activity/:log", user: 404, admin: 200, foreigner: 404 },
   { route: "GET /api-keys", ...page },
@@ -103,8 +117,12 @@ async function oneOfEach(mesh: Mesh, { organizationId, userId }: Person) {
     .executeTakeFirstOrThrow();
   const row = await db.selectFrom("members").select("id").where("user_id", "=", member.userId)
     .executeTakeFirstOrThrow();
+  const upstream = { url: "http://127.0.0.1:9/mcp", title: "Quiet heron" };
+  const own = await addConnection(db, organizationId, upstream);
+  await db.updateTable("connections").set({ credential_mode: "per_user" }).where("id", "=", own).execute();
   return {
-    conn: await addConnection(db, organizationId, { url: "http://127.0.0.1:9/mcp", title: "Quiet heron" }),
+    conn: await addConnection(db, organizationId, upstream),
+    own,
     key: (await addKey(db, organizationId, { userId, name: "Quiet key" })).id,
     consent: await addConsent(db, organizationId, { userId, clientName: "Quiet agent" }),
     client: await addOauthClient(db, organizationId, { name: "Quiet client" }),

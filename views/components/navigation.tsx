@@ -9,6 +9,7 @@ import { Menu } from "./menu.tsx";
 export type Place =
   | "home"
   | "connections"
+  | "my-connections"
   | "activity"
   | "members"
   | "api-keys"
@@ -129,6 +130,7 @@ export function SideNavigation({ shell, place }: { shell: Shell; place: Place })
               href: paths.connections,
               count: counts.connections,
             },
+            { place: "my-connections", text: "My connections", icon: "link", href: paths.myConnections },
             { place: "activity", text: "Activity", icon: "activity", href: paths.activity },
           ]}
         />

@@ -1,0 +1,339 @@
+import type { Child } from "hono/jsx";
+import type { FormState, OrganizationChoice, Shell } from "./types.ts";
+import { Tile } from "./components/badge.tsx";
+import { Button, ButtonLink } from "./components/button.tsx";
+import { Fact, Facts, Notice } from "./components/card.tsx";
+import { Form, FormMessage, TextField } from "./components/form.tsx";
+import { Icon } from "./components/icons.tsx";
+import { Time } from "./components/time.tsx";
+import { ConfirmPage } from "./confirm.tsx";
+import { type Credential, hostOf } from "./credential_words.ts";
+import { Layout } from "./layout.tsx";
+import { paths } from "./paths.ts";
+
+/**
+ * Posts `from` (`page`) to /my-connections/:id/connect, or token, or header.NAME for each name, to
+ * /my-connections/:id/token.
+ */
+export interface MyConnectionPageProps {
+  shell: Shell;
+  item: Credential;
+  form?: FormState | undefined;
+}
+
+interface QuestionProps {
+  title: string;
+  shell: Shell;
+  name: string;
+  url?: string | null;
+  lead?: Child;
+  foot?: Child;
+  children?: Child;
+}
+
+/** One card that asks one thing about one connection. */
+function Question({ title, shell, name, url, lead, foot, children }: QuestionProps) {
+  return (
+    <Layout title={title} shell={shell} place="my-connections">
+      <div class="card question stack">
+        <header class="thing-head">
+          <Tile name={name} large />
+          <div class="thing-text">
+            <h1>{title}</h1>
+            {url && <p class="sub mono">{hostOf(url)}</p>}
+          </div>
+        </header>
+        {lead && <p class="lead">{lead}</p>}
+        {children}
+      </div>
+      {foot && <p class="question-foot">{foot}</p>}
+    </Layout>
+  );
+}
+
+function Meaning({ title, children }: { title: string; children?: Child }) {
+  return (
+    <li>
+      <Icon name="check" />
+      <div>
+        <b>{title}</b>
+        <p class="small second">{children}</p>
+      </div>
+    </li>
+  );
+}
+
+/** What connecting means. */
+function Meanings({ item, shell }: { item: Credential; shell: Shell }) {
+  const { title, type, shared } = item;
+  const organization = shell.organization?.name ?? "the organization";
+  return (
+    <ul class="grants">
+      {type === "oauth" && (
+        <Meaning title={`You sign in at ${title}`}>
+          It asks you there whether Mesh may act for you, and sends you back. Mesh never sees your password.
+        </Meaning>
+      )}
+      {shared
+        ? (
+          <Meaning title="Everybody calls as that account">
+            {`What the people of ${organization} may call of ${title} runs as the account that you sign in with.`}
+          </Meaning>
+        )
+        : (
+          <Meaning title="Calls run as you">
+            {`Those that you, your API keys and your applications make to ${title} through Mesh. Nobody else's.`}
+          </Meaning>
+        )}
+      <Meaning title={type === "oauth" ? "The access stays in the vault" : "It stays in the vault"}>
+        Encrypted, and never shown again: not to your clients, not to an administrator. You can disconnect at
+        any time.
+      </Meaning>
+    </ul>
+  );
+}
+
+function SignInForm({ item, shell, again }: { item: Credential; shell: Shell; again: boolean }) {
+  return (
+    <Form csrf={shell.csrf} action={paths.connectMine(item.connection_id)}>
+      <input type="hidden" name="from" value="page" />
+      <div class="row end">
+        <ButtonLink href={paths.myConnections}>Not now</ButtonLink>
+        <Button kind="main">{again ? `Reconnect ${item.title}` : `Connect ${item.title}`}</Button>
+      </div>
+    </Form>
+  );
+}
+
+/** The names of the controls for the values of headers. */
+export function headerField(name: string): string {
+  return `header.${name}`;
+}
+
+function SecretFields({ item, form }: { item: Credential; form: FormState | undefined }) {
+  const first = item.status === "not_connected";
+  const common = { type: "password", autocomplete: "off", mono: true } as const;
+  const plain = { autocapitalize: "off", spellcheck: "false" };
+  if (item.personal_headers === null) {
+    return (
+      <TextField
+        {...common}
+        attributes={plain}
+        name="token"
+        label={`Your token for ${item.title}`}
+        required
+        error={form?.errors?.token}
+        hint="Make one in your account there, often under “API tokens” or “Personal access tokens”."
+      />
+    );
+  }
+  return (
+    <>
+      {item.personal_headers.map((name, index) => (
+        <TextField
+          key={name}
+          {...common}
+          attributes={plain}
+          id={`f-header-${index}`}
+          name={headerField(name)}
+          label={name}
+          required={first}
+          {...(!first && { hint: "Left empty, the stored value stays." })}
+          error={form?.errors?.[headerField(name)]}
+        />
+      ))}
+    </>
+  );
+}
+
+function SecretForm({ item, shell, form, again }: MyConnectionPageProps & { again: boolean }) {
+  return (
+    <Form csrf={shell.csrf} action={paths.saveMine(item.connection_id)} class="stack">
+      <SecretFields item={item} form={form} />
+      <div class="row end">
+        <ButtonLink href={paths.myConnections}>{again ? "Cancel" : "Not now"}</ButtonLink>
+        <Button kind="main">{again ? "Replace" : `Connect ${item.title}`}</Button>
+      </div>
+    </Form>
+  );
+}
+
+function Asking({ item, shell, form }: MyConnectionPageProps) {
+  const { title, status, reason, shared } = item;
+  const again = status === "needs_attention";
+  const organization = shell.organization?.name ?? "your organization";
+  return (
+    <Question
+      title={again ? `Reconnect ${title}` : `Connect ${title}`}
+      shell={shell}
+      name={title}
+      url={item.url}
+      lead={shared
+        ? `Mesh asks for an account at ${title} that everybody in ${organization} calls with.`
+        : `Mesh asks for your own account at ${title}, so that what you call there runs as you.`}
+      foot={
+        <>
+          {"Were you sent here by a client? It only passed on the link: Mesh of "}
+          <b>{organization}</b>
+          {` asks, and the client sees nothing of what you enter. You are signed in as ${shell.user.email}.`}
+        </>
+      }
+    >
+      <FormMessage state={form} />
+      {again && reason && !form?.message && <Notice tone="bad">{reason}</Notice>}
+      <Meanings item={item} shell={shell} />
+      {!item.can_connect
+        ? (
+          <Notice tone="quiet">
+            {`${title} cannot be connected now: it may be switched off. An administrator of ${organization} can tell.`}
+          </Notice>
+        )
+        : item.type === "oauth"
+        ? <SignInForm item={item} shell={shell} again={again} />
+        : <SecretForm item={item} shell={shell} form={form} again={again} />}
+    </Question>
+  );
+}
+
+function Connected({ item, shell, form }: MyConnectionPageProps) {
+  const { connection_id: id, title, type, account, connected_at, shared } = item;
+  return (
+    <Question title={`${title} is connected`} shell={shell} name={title} url={item.url}>
+      {form?.message
+        ? <FormMessage state={form} />
+        : <Notice tone="good">You can go back to your client and try again.</Notice>}
+      <Facts>
+        <Fact name="Who calls with it">
+          {shared ? "Everybody who may call it" : `You, ${shell.user.email}`}
+        </Fact>
+        {account && <Fact name={`Account at ${title}`}>{account}</Fact>}
+        <Fact name="Connected">
+          <Time at={connected_at} none="–" />
+        </Fact>
+      </Facts>
+      {item.can_connect && type === "static" && (
+        <details class="fold" open={form !== undefined}>
+          <summary>{item.personal_headers === null ? "Replace the token" : "Replace the values"}</summary>
+          <SecretForm item={item} shell={shell} form={form && { ...form, message: undefined }} again />
+        </details>
+      )}
+      <div class="row between">
+        <ButtonLink class="bad" href={paths.disconnectMine(id)}>Disconnect…</ButtonLink>
+        <div class="row">
+          {item.can_connect && type === "oauth" && (
+            <Form csrf={shell.csrf} action={paths.connectMine(id)}>
+              <input type="hidden" name="from" value="page" />
+              <Button>Reconnect</Button>
+            </Form>
+          )}
+          <ButtonLink href={paths.myConnections}>My connections</ButtonLink>
+        </div>
+      </div>
+    </Question>
+  );
+}
+
+/** One connection that wants an account of the reader: what it is, who asks, what connecting means, and the button. */
+export function MyConnectionPage(props: MyConnectionPageProps) {
+  return props.item.status === "connected" ? <Connected {...props} /> : <Asking {...props} />;
+}
+
+export interface NothingToConnectPageProps {
+  shell: Shell;
+  connection: { id: string; title: string; connection_url?: string | null | undefined };
+}
+
+/** A connection that works with a credential of the organization, or with none. */
+export function NothingToConnectPage({ shell, connection }: NothingToConnectPageProps) {
+  const { id, title } = connection;
+  const organization = shell.organization?.name ?? "the organization";
+  return (
+    <Question
+      title={`${title} needs nothing from you`}
+      shell={shell}
+      name={title}
+      url={connection.connection_url ?? null}
+      lead={shell.canManage
+        ? "It works with the credential that the organization shares."
+        : `An administrator of ${organization} looks after its credential. If your calls are refused, tell them.`}
+    >
+      <div class="row end">
+        <ButtonLink href={paths.myConnections}>My connections</ButtonLink>
+        {shell.canManage && (
+          <ButtonLink kind="main" href={paths.connectionTab(id, "credentials")}>
+            Show its credentials
+          </ButtonLink>
+        )}
+      </div>
+    </Question>
+  );
+}
+
+/** Posts organizationId to /my-connections/:id/organization. */
+export interface ElsewherePageProps {
+  shell: Shell;
+  item: Credential;
+  /** Where the connection is. */
+  organization: OrganizationChoice;
+}
+
+/** A connection of another organization that the reader belongs to. */
+export function ElsewherePage({ shell, item, organization }: ElsewherePageProps) {
+  return (
+    <Question
+      title={`${item.title} belongs to ${organization.name}`}
+      shell={shell}
+      name={item.title}
+      url={item.url}
+      lead={`You are in ${
+        shell.organization?.name ?? "no organization"
+      } now. Change to ${organization.name} to ${
+        item.status === "connected" ? "see what is connected" : "connect your account"
+      }.`}
+    >
+      <Form csrf={shell.csrf} action={paths.moveToMine(item.connection_id)}>
+        <input type="hidden" name="organizationId" value={organization.id} />
+        <div class="row end">
+          <ButtonLink href={paths.myConnections}>Not now</ButtonLink>
+          <Button kind="main">{`Change to ${organization.name}`}</Button>
+        </div>
+      </Form>
+    </Question>
+  );
+}
+
+export interface DisconnectPageProps {
+  shell: Shell;
+  item: Pick<Credential, "connection_id" | "title" | "type" | "shared">;
+  form?: FormState | undefined;
+}
+
+/** What ending a credential destroys. */
+export function destroyedWords({ title, type }: Pick<Credential, "title" | "type">): string {
+  return type === "oauth"
+    ? `Mesh asks ${title} to end the access, and destroys its own copy.`
+    : `What Mesh keeps is destroyed. At ${title} it stays valid until it is ended there.`;
+}
+
+/** Asks before the reader's own credential is ended. */
+export function DisconnectPage({ shell, item, form }: DisconnectPageProps) {
+  const { connection_id: id, title, shared } = item;
+  return (
+    <ConfirmPage
+      shell={shell}
+      place="my-connections"
+      title={shared ? `Disconnect “${title}” for everybody` : `Disconnect “${title}”`}
+      consequences={[
+        shared
+          ? `Everybody's calls to ${title} fail until somebody connects it again.`
+          : `What you, your API keys and your applications call of ${title} fails until you connect it again.`,
+        destroyedWords(item),
+        "Its tools stay listed, and the log keeps what was called.",
+      ]}
+      action={paths.disconnectMine(id)}
+      confirm="Disconnect"
+      cancel={paths.myConnections}
+      form={form}
+    />
+  );
+}
