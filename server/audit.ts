@@ -6,7 +6,7 @@ import { Retention } from "./audit/retention.ts";
 import { AppError } from "./errors.ts";
 import { describeError, type Log } from "./log.ts";
 import * as auditLog from "./storage/audit_log.ts";
-import type { Db } from "./storage/dialect.ts";
+import { type Db, runsInThread } from "./storage/dialect.ts";
 
 export type { AuditEntry };
 
@@ -20,6 +20,8 @@ export interface AuditOptions {
   retentionDays: number;
   /** Bytes that may wait for the database before callers wait too; 256 MiB by default. */
   maxBacklogBytes?: number;
+  /** The URL of `db`, so that a thread of its own can write to it where much comes in. */
+  databaseUrl?: string;
 }
 
 const defaultBacklogBytes = 256 * 1024 * 1024;
@@ -44,7 +46,9 @@ export class Audit {
     this.#log = options.log;
     this.#journal = journal;
     const maxBacklog = options.maxBacklogBytes ?? defaultBacklogBytes;
-    this.#mover = new Mover({ db: options.db, journal, log: options.log, maxBacklog });
+    const { db, log, databaseUrl } = options;
+    const threadUrl = databaseUrl !== undefined && runsInThread(db) ? databaseUrl : null;
+    this.#mover = new Mover({ db, journal, log, maxBacklog, threadUrl });
     this.#retention = new Retention({
       db: options.db,
       log: options.log,

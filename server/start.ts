@@ -6,7 +6,7 @@ import { Outbound } from "./outbound.ts";
 import type { Services } from "./services.ts";
 import { migrate, openDatabase, refuseNewer } from "./storage/database.ts";
 import { Upstream } from "./upstream/upstream.ts";
-import { findMasterKey, settleMasterKey, Vault } from "./vault.ts";
+import { findMasterKeys, openVault } from "./vault.ts";
 
 /**
  * Makes the services in the order in which they may fail: nothing is written to a database that is newer than this
@@ -17,11 +17,10 @@ export async function startServices(config: Config): Promise<Services> {
   const db = await openDatabase(config.databaseUrl, config.databasePoolMax);
   try {
     await refuseNewer(db);
-    const master = await findMasterKey(db, config.encryptionKey, config.dataDir);
+    const keys = await findMasterKeys(db, config.encryptionKey, config.dataDir);
     const applied = await migrate(db);
     if (applied.length > 0) log.info("database migrated", { migrations: applied.join(", ") });
-    await settleMasterKey(db, master);
-    const vault = new Vault(db, master);
+    const vault = await openVault(db, keys);
     const outbound = new Outbound({
       allow: [...config.outboundAllow],
       loopbackAllowed: isLoopbackHost(config.host),
@@ -30,10 +29,12 @@ export async function startServices(config: Config): Promise<Services> {
       db,
       log,
       dir: config.dataDir,
+      databaseUrl: config.databaseUrl,
       retentionDays: config.auditRetentionDays,
     });
     const identities = new Identities({ db, log });
     const upstream = new Upstream({ db, vault, outbound, log, config });
+    vault.watch(log);
     return Object.freeze({ config, log, db, vault, audit, identities, outbound, upstream });
   } catch (error) {
     await db.destroy();
@@ -42,8 +43,9 @@ export async function startServices(config: Config): Promise<Services> {
 }
 
 /** Ends what `startServices` made: rows first, then sockets, then the database. */
-export async function stopServices({ audit, identities, outbound, db }: Services): Promise<void> {
+export async function stopServices({ audit, vault, identities, outbound, db }: Services): Promise<void> {
   await audit.close();
+  await vault.close();
   await identities.idle();
   outbound.close();
   await db.destroy();

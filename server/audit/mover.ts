@@ -5,14 +5,23 @@ import * as auditLog from "../storage/audit_log.ts";
 import type { Db } from "../storage/dialect.ts";
 import { within } from "./deadline.ts";
 import { type Row, rowOfLine } from "./entry.ts";
+import { InsertThread } from "./insert_thread.ts";
 import type { Journal } from "./journal.ts";
 
 /** 64 rows keep the event loop for about 2 ms where the database runs in this thread. */
 const batch = { lines: 64, bytes: 256 * 1024 };
+/** What a thread of its own is given at once: calls go on meanwhile, but other writers wait for it. */
+const threadBatch = { lines: 256, bytes: 1024 * 1024 };
+/** So much waiting, while calls come in, is worth a thread of its own. */
+const threadBacklog = 512 * 1024;
+/** A thread is given up when so little came in for so long, and one that failed is followed by none as long. */
+const threadIdleMs = 20_000;
 /** Rows wait this long for company, as a row alone costs several times what it costs in a group. */
 const gatherMs = 20;
 /** The part of the time that moving may take while calls come in and little waits. */
 const lowDuty = 0.05;
+/** The same for a thread of its own, which leaves the other half to those who also write. */
+const threadDuty = 0.5;
 /** Calls are coming in where one came within this time. */
 const busyMs = 100;
 const backOffMs = { first: 100, last: 5_000 };
@@ -25,6 +34,18 @@ interface Waiter {
   reject: (reason: AppError) => void;
 }
 
+/** What a mover is made of. */
+export interface MoverParts {
+  db: Db;
+  journal: Journal;
+  log: Log;
+  /** Bytes that may wait. */
+  maxBacklog: number;
+  timeoutMs?: number;
+  /** The database that a thread of its own may open, where using it keeps this thread busy. */
+  threadUrl?: string | null;
+}
+
 /** Moves lines from the journal into the database in the background, in small batches. */
 export class Mover {
   readonly #db: Db;
@@ -32,6 +53,7 @@ export class Mover {
   readonly #log: Log;
   readonly #maxBacklog: number;
   readonly #timeoutMs: number;
+  readonly #threadUrl: string | null;
   readonly #flushes = new Set<Waiter>();
   readonly #rooms = new Set<Waiter>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -41,13 +63,17 @@ export class Mover {
   #seen = 0;
   #grewAt = 0;
   #closing = false;
+  #thread: InsertThread | null = null;
+  #threadIdle: ReturnType<typeof setTimeout> | undefined;
+  #threadFailedUntil = 0;
 
-  constructor(parts: { db: Db; journal: Journal; log: Log; maxBacklog: number; timeoutMs?: number }) {
+  constructor(parts: MoverParts) {
     this.#db = parts.db;
     this.#journal = parts.journal;
     this.#log = parts.log;
     this.#maxBacklog = parts.maxBacklog;
     this.#timeoutMs = parts.timeoutMs ?? insertTimeoutMs;
+    this.#threadUrl = parts.threadUrl ?? null;
   }
 
   /** Bytes that wait in the journal. */
@@ -87,6 +113,7 @@ export class Mover {
     for (const waiter of this.#rooms) waiter.resolve();
     this.#rooms.clear();
     await this.#running;
+    this.#endThread();
     this.#rejectFlushes(new Error("The server is stopping"));
   }
 
@@ -123,13 +150,17 @@ export class Mover {
   /** Moves the next rows: "more" where others wait behind a full batch, "last" where few or none do. */
   async #moveBatch(): Promise<"more" | "last" | "failed"> {
     try {
-      const chunk = this.#journal.read(batch);
+      const thread = this.#threadFor(this.backlog);
+      const limits = thread ? threadBatch : batch;
+      const chunk = this.#journal.read(limits);
       if (!chunk) return "last";
-      await this.#insert(this.#parse(chunk.lines));
+      if (!(thread && await this.#insertIn(thread, chunk.lines))) {
+        await this.#insert(this.#parse(chunk.lines));
+      }
       this.#journal.advance(chunk.bytes);
       if (this.#failures > 0) this.#log.info("audit log is moving again", { backlogBytes: this.backlog });
       this.#failures = 0;
-      return chunk.lines.length === batch.lines || this.backlog >= batch.bytes ? "more" : "last";
+      return chunk.lines.length === limits.lines || this.backlog >= batch.bytes ? "more" : "last";
     } catch (error) {
       if (this.#failures === 0) {
         this.#log.error("cannot move the audit log into the database; its rows wait in the journal", {
@@ -141,6 +172,35 @@ export class Mover {
       this.#rejectFlushes(error);
       return "failed";
     }
+  }
+
+  /** The thread to use: while there is one, and a new one where much waits; null where this thread does it. */
+  #threadFor(backlog: number): InsertThread | null {
+    if (this.#threadUrl === null || backlog < threadBacklog) return this.#thread;
+    if (this.#thread === null && performance.now() < this.#threadFailedUntil) return null;
+    clearTimeout(this.#threadIdle);
+    this.#threadIdle = setTimeout(() => this.#endThread(), threadIdleMs);
+    return this.#thread ??= new InsertThread(this.#threadUrl);
+  }
+
+  #endThread(): void {
+    clearTimeout(this.#threadIdle);
+    this.#thread?.close();
+    this.#thread = null;
+  }
+
+  /** True where the thread has put the rows into the database; false where this thread has to try and say why. */
+  async #insertIn(thread: InsertThread, lines: readonly string[]): Promise<boolean> {
+    try {
+      const failure = await within(this.#timeoutMs, thread.insert(lines));
+      if (failure === null) return true;
+      this.#log.debug("the thread for the audit log failed", { failure });
+    } catch (error) {
+      this.#log.debug("the thread for the audit log is late", { error: describeError(error) });
+    }
+    this.#threadFailedUntil = performance.now() + threadIdleMs;
+    this.#endThread();
+    return false;
   }
 
   #parse(lines: string[]): Row[] {
@@ -193,6 +253,7 @@ export class Mover {
     if (this.#journal.appended !== this.#seen) this.#grewAt = now;
     this.#seen = this.#journal.appended;
     if (this.#flushes.size > 0 || this.#rooms.size > 0 || now - this.#grewAt > busyMs) return 1;
+    if (this.#thread) return threadDuty;
     const pressure = (this.backlog / this.#maxBacklog - 0.25) * 2;
     return lowDuty + (1 - lowDuty) * Math.min(1, Math.max(0, pressure));
   }

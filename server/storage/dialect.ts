@@ -37,6 +37,11 @@ export function kindOf(db: Db): DatabaseKind {
     : "sqlite";
 }
 
+/** True where a query keeps the thread that asks busy until it is answered. */
+export function runsInThread(db: Db): boolean {
+  return kindOf(db) === "sqlite";
+}
+
 async function postgresDialect(url: string, poolMax: number): Promise<Dialect> {
   const { default: pg } = await import("pg");
   // 64-bit whole numbers, and sums of them, which the driver would hand over as text.

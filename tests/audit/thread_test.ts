@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { lineOf, rowOf } from "../../server/audit/entry.ts";
+import { InsertThread } from "../../server/audit/insert_thread.ts";
+import { withDatabase } from "../support/databases.ts";
+import { entry, openAudit, requestIds, withFolder, withoutTable } from "./support.ts";
+
+const ids = (count: number) => Array.from({ length: count }, (_, i) => `req_${String(i).padStart(5, "0")}`);
+const line = (id: string) => lineOf(rowOf(entry(id))).trimEnd();
+
+Deno.test("audit thread: rows are in the database when it says so, and once", async () => {
+  await withDatabase("sqlite", (url) =>
+    withFolder(url, async (db) => {
+      const thread = new InsertThread(url);
+      const lines = ids(300).map(line);
+      assert.equal(await thread.insert(lines), null);
+      assert.deepEqual(await requestIds(db), ids(300));
+      assert.equal(await thread.insert(lines), null, "what is there already is left as it is");
+      assert.deepEqual(await requestIds(db), ids(300));
+      thread.close();
+    }));
+});
+
+Deno.test("audit thread: says why it cannot, and goes on", async () => {
+  await withDatabase("sqlite", (url) =>
+    withFolder(url, async (db) => {
+      const thread = new InsertThread(url);
+      assert.match(await thread.insert(["{"]) ?? "", /not a row/);
+      const bringBack = await withoutTable(db);
+      assert.match(await thread.insert([line("req_a")]) ?? "", /audit_log/);
+      await bringBack();
+      assert.equal(await thread.insert([line("req_a")]), null);
+      assert.deepEqual(await requestIds(db), ["req_a"]);
+      thread.close();
+    }));
+});
+
+Deno.test("audit thread: a database that does not open is told for every group", async () => {
+  const thread = new InsertThread("file:/proc/none/mesh.db");
+  assert.notEqual(await thread.insert([line("req_a")]), null);
+  assert.notEqual(await thread.insert([line("req_b")]), null);
+  thread.close();
+});
+
+Deno.test("audit: much that waits is all moved, with and without a thread of its own", async () => {
+  for (const threaded of [true, false]) {
+    await withDatabase("sqlite", (url) =>
+      withFolder(url, async (db, dir) => {
+        const audit = await openAudit(db, dir, threaded ? { databaseUrl: url } : {});
+        for (const id of ids(4000)) assert.equal(audit.record(entry(id)), undefined);
+        await audit.flush();
+        assert.deepEqual(await requestIds(db), ids(4000));
+        await audit.close();
+      }));
+  }
+});
+
+Deno.test("audit: where a thread cannot write, the rows are moved without it", async () => {
+  await withDatabase("sqlite", (url) =>
+    withFolder(url, async (db, dir) => {
+      const audit = await openAudit(db, dir, { databaseUrl: "file:/proc/none/mesh.db" });
+      for (const id of ids(4000)) assert.equal(audit.record(entry(id)), undefined);
+      await audit.flush();
+      assert.deepEqual(await requestIds(db), ids(4000));
+      await audit.close();
+    }));
+});
