@@ -1,6 +1,14 @@
 import { z } from "zod";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
+import {
+  clientCertificate,
+  connectionOptions,
+  credentialMode,
+  credentialType,
+  oauthConfig,
+  personalHeaders,
+} from "./credential_fields.ts";
 
 /** What stands in place of a secret that is set; given back in an update, it keeps the stored one. */
 export const mask = "***";
@@ -66,12 +74,6 @@ const headers = z.object({
   ),
 });
 
-// The client secret has no place in the vault yet, so it is refused rather than stored in the clear.
-const oauthConfig = jsonObject(10_000).refine(
-  (value) => !/secret/i.test(Object.keys(value).join(" ")),
-  "OAuth with a client secret is not served yet",
-);
-
 /** What may be said of a connection when it is made. Secrets go in, and never come out. */
 export const connectionInput = z.object({
   title: text(200).min(1, "it is required"),
@@ -85,7 +87,20 @@ export const connectionInput = z.object({
     "Sent as Authorization: Bearer; a token with a scheme of its own, such as 'Basic ...', is sent as it is",
   ),
   connection_headers: headers.nullish().describe("Headers for every request: {headers: {name: value}}"),
-  oauth_config: oauthConfig.nullish(),
+  credential_mode: credentialMode.optional().describe(
+    "shared: one credential for the organization; per_user: each person gives their own",
+  ),
+  credential_type: credentialType.optional().describe(
+    "static: a token or headers; oauth: people authorize; found out where it is left out",
+  ),
+  personal_headers: personalHeaders.nullish().describe(
+    "With per_user and static: headers whose values each person gives, in place of a token",
+  ),
+  oauth_config: oauthConfig.nullish().describe(
+    "The client registered with the server's authorization server",
+  ),
+  options: connectionOptions.nullish(),
+  client_certificate: clientCertificate.nullish(),
   configuration_state: jsonObject(100_000).nullish(),
   configuration_scopes: z.array(text(500)).max(200).nullish(),
   metadata: jsonObject(50_000).nullish(),
@@ -126,7 +141,12 @@ export const connectionEntity = z.object({
   connection_type: z.enum(["HTTP", "SSE", "Websocket", "STDIO"]),
   connection_url: z.string().nullable(),
   connection_headers: z.object({ headers: z.record(z.string(), z.literal(mask)) }).nullable(),
-  oauth_config: z.record(z.string(), z.unknown()).nullable(),
+  credential_mode: credentialMode,
+  credential_type: credentialType,
+  personal_headers: z.array(z.string()).nullable(),
+  oauth_config: z.record(z.string(), z.unknown()).nullable().describe("Its secrets are masked"),
+  options: connectionOptions.nullable(),
+  client_certificate: z.object({ certificate: z.literal(mask), key: z.literal(mask) }).nullable(),
   configuration_state: z.record(z.string(), z.unknown()).nullable().describe("Its values are masked"),
   configuration_scopes: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()).nullable(),
@@ -141,6 +161,7 @@ export const connectionEntity = z.object({
   updated_at: z.string(),
   has_token: z.boolean(),
   has_oauth: z.boolean(),
+  has_client_certificate: z.boolean(),
 });
 
 /** A connection with all that its server lists. */
@@ -150,10 +171,16 @@ export const connectionDetail = connectionEntity.extend({
   prompts: z.array(z.record(z.string(), z.unknown())).nullable(),
 });
 
-/** The entity of a row; `configuration` is what its sealed configuration holds. */
+/** What an entity tells of sealed columns: the configuration, and the names of the OAuth client's secrets. */
+export interface Opened {
+  configuration: Record<string, unknown> | null;
+  oauthSecrets: readonly string[];
+}
+
+/** The entity of a row. */
 export function entityOf(
   row: ConnectionRow,
-  configuration: Record<string, unknown> | null,
+  { configuration, oauthSecrets }: Opened,
 ): z.input<typeof connectionDetail> {
   const parsed = connections.parse(row);
   const names = parsed.headerNames;
@@ -170,7 +197,12 @@ export function entityOf(
     connection_headers: names.length === 0
       ? null
       : { headers: Object.fromEntries(names.map((name) => [name, mask])) },
-    oauth_config: parsed.oauthConfig,
+    credential_mode: row.credential_mode as "shared",
+    credential_type: row.credential_type as "static",
+    personal_headers: parsed.personalHeaders,
+    oauth_config: maskedOauth(parsed.oauthConfig, oauthSecrets),
+    options: parsed.options,
+    client_certificate: row.sealed_certificate === null ? null : { certificate: mask, key: mask },
     configuration_state: configuration && maskValues(configuration),
     configuration_scopes: parsed.configurationScopes,
     metadata: parsed.metadata,
@@ -184,11 +216,20 @@ export function entityOf(
     created_at: new Date(row.created_at).toISOString(),
     updated_at: new Date(row.updated_at).toISOString(),
     has_token: row.sealed_token !== null,
-    has_oauth: parsed.oauthConfig !== null,
+    has_oauth: row.credential_type === "oauth",
+    has_client_certificate: row.sealed_certificate !== null,
     resources: parsed.resources?.filter((resource) => !isTemplate(resource)) ?? null,
     resource_templates: parsed.resources?.filter(isTemplate) ?? null,
     prompts: parsed.prompts,
   };
+}
+
+function maskedOauth(
+  config: Record<string, unknown> | null,
+  secrets: readonly string[],
+): Record<string, unknown> | null {
+  if (config === null && secrets.length === 0) return null;
+  return { ...config, ...Object.fromEntries(secrets.map((name) => [name, mask])) };
 }
 
 /** The same shape with every text and number masked, as any of them may be a secret. */

@@ -1,10 +1,11 @@
 import { AppError } from "../errors.ts";
 import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/connections.ts";
 import type { Catalog, CatalogResult } from "../upstream/catalog.ts";
-import { placeOf, type Secrets } from "../upstream/credentials.ts";
 import { explain } from "../upstream/failure.ts";
+import { placeOf, type Secrets } from "../upstream/credentials.ts";
 import type { Vault } from "../vault.ts";
 import { type ConnectionChanges, mask } from "./connection_fields.ts";
+import { checkCertificate } from "./credential_fields.ts";
 
 type Owner = Pick<ConnectionRow, "id" | "organization_id">;
 
@@ -46,11 +47,19 @@ export function plainColumns(data: ConnectionChanges): PlainColumns {
     const value = data[name];
     if (value !== undefined) columns[name] = value;
   }
-  for (const name of ["oauth_config", "metadata", "bindings"] as const) {
+  for (const name of ["metadata", "bindings"] as const) {
     const value = data[name];
     if (value !== undefined) columns[name] = value && JSON.stringify(value);
   }
+  if (data.options !== undefined) columns.options = optionsColumn(data.options ?? {});
   return columns;
+}
+
+function optionsColumn(options: object): string | null {
+  const said = Object.entries(options).filter(([, value]) =>
+    value != null && value !== "" && value !== false
+  );
+  return said.length === 0 ? null : JSON.stringify(Object.fromEntries(said));
 }
 
 /** The columns that hold a connection's secrets, sealed for its row. */
@@ -110,6 +119,52 @@ export function statusColumns(
     status: wanted === "inactive" ? "inactive" : result.ok ? "active" : "error",
     status_reason: reasons.length === 0 ? null : reasons.join("; ").slice(0, 2000),
   } satisfies Columns;
+}
+
+/** The certificate with which the mesh shows an upstream who it is; both parts PEM. */
+export interface ClientCertificate {
+  certificate: string;
+  key: string;
+}
+
+/** The sealed certificate of a connection. */
+export async function sealCertificate(
+  vault: Vault,
+  owner: Owner,
+  certificate: ClientCertificate | null | undefined,
+): Promise<string | null> {
+  if (!certificate) return null;
+  return await vault.seal(placeOf(owner, "sealed_certificate"), JSON.stringify(certificate));
+}
+
+/** The certificate of a connection, opened from the vault; null where it has none. */
+export async function openCertificate(
+  vault: Vault,
+  row: Owner & Pick<ConnectionRow, "sealed_certificate">,
+): Promise<ClientCertificate | null> {
+  const { sealed_certificate: sealed } = row;
+  return sealed === null ? null : JSON.parse(await vault.open(placeOf(row, "sealed_certificate"), sealed));
+}
+
+/** The client certificate after an update; undefined where it stays. Throws `invalid` where it is none. */
+export function mergeCertificate(
+  stored: ClientCertificate | null,
+  given: ClientCertificate | null | undefined,
+  moved: boolean,
+): { value: ClientCertificate | null | undefined; dropped: boolean } {
+  const masks = given && (given.certificate === mask || given.key === mask);
+  if (masks && stored === null) refuseMask("data.client_certificate");
+  const keeps = given === undefined || (given?.certificate === mask && given.key === mask);
+  if (keeps) return moved && stored ? { value: null, dropped: true } : { value: undefined, dropped: false };
+  if (given === null) return { value: stored && null, dropped: false };
+  // One half of another server's pair is of no use here.
+  if (masks && moved) return { value: null, dropped: true };
+  const value = {
+    certificate: given.certificate === mask ? stored?.certificate ?? "" : given.certificate,
+    key: given.key === mask ? stored?.key ?? "" : given.key,
+  };
+  checkCertificate(value);
+  return { value, dropped: false };
 }
 
 /** Throws `outbound_refused` where the outbound policy keeps the mesh from the upstream. */

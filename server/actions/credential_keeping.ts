@@ -4,25 +4,16 @@ import type { ConnectionRow } from "../storage/connections.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import { checkValue } from "../upstream/credentials.ts";
-import type { Place, Vault } from "../vault.ts";
+import { openHeld, sealSecret, type Secret } from "../upstream/held.ts";
+import type { Vault } from "../vault.ts";
 import type { Context } from "./action.ts";
 import { mask } from "./connection_fields.ts";
-
-/** What a person gives for a connection: the sealed value of an `upstream_credentials` row by its kind. */
-export type GivenCredential =
-  | { kind: "token"; value: { token: string } }
-  | { kind: "headers"; value: { headers: Record<string, string> } };
-
-/** Where the sealed value of a credential lies. */
-export function credentialPlace(organizationId: string, rowId: string): Place {
-  return { organizationId, table: "upstream_credentials", column: "sealed", rowId };
-}
 
 /** The header values that a person has stored; empty where there are none. */
 export async function openGiven(vault: Vault, row: CredentialRow | null): Promise<Record<string, string>> {
   if (row?.kind !== "headers") return {};
-  const { headers } = JSON.parse(await vault.open(credentialPlace(row.organization_id, row.id), row.sealed));
-  return headers;
+  const { secret } = await openHeld(vault, row);
+  return secret.kind === "headers" ? { ...secret.headers } : {};
 }
 
 /**
@@ -33,18 +24,15 @@ export function mergeGiven(
   { personal_headers: personal }: Pick<ConnectionRow, "personal_headers">,
   given: { token?: string | undefined; headers?: Record<string, string> | undefined },
   stored: Record<string, string>,
-): GivenCredential {
+): Secret {
   if (personal === null) {
     if (given.headers !== undefined) throw refused("headers", "the connection asks for a token");
     if (!given.token) throw refused("token", "it is required");
     checkValue("token", given.token);
-    return { kind: "token", value: { token: given.token } };
+    return { kind: "token", token: given.token };
   }
   if (given.token !== undefined) throw refused("token", "the connection asks for headers");
-  return {
-    kind: "headers",
-    value: { headers: mergeHeaders(JSON.parse(personal), given.headers ?? {}, stored) },
-  };
+  return { kind: "headers", headers: mergeHeaders(JSON.parse(personal), given.headers ?? {}, stored) };
 }
 
 function mergeHeaders(
@@ -76,21 +64,22 @@ function refused(field: string, reason: string): AppError {
   return new AppError("invalid", `Cannot use ${field}: ${reason}`, { fields: { [field]: reason } });
 }
 
-/** Stores what an owner gives for a connection in place of what they had given before. */
-export async function keepCredential(
+/** Stores what a person gives for a connection in place of what they had given before. */
+export async function keepGiven(
   ctx: Context,
-  row: Pick<ConnectionRow, "id" | "organization_id">,
-  { owner, kind, value }: GivenCredential & { owner: string },
+  row: Pick<ConnectionRow, "id" | "organization_id" | "connection_url">,
+  secret: Secret,
 ): Promise<void> {
   const id = newId("cred");
   const now = Date.now();
+  const { organization_id, connection_url: url } = row;
   await upstreamCredentials.put(ctx.db, {
     id,
-    organization_id: row.organization_id,
+    organization_id,
     connection_id: row.id,
-    owner,
-    kind,
-    sealed: await ctx.vault.seal(credentialPlace(row.organization_id, id), JSON.stringify(value)),
+    owner: ctx.actor.userId,
+    kind: secret.kind,
+    sealed: await sealSecret(ctx.vault, { id, organization_id }, { secret, url }),
     account: null,
     issuer: null,
     scope: null,
@@ -106,4 +95,24 @@ export async function keepCredential(
     refreshed_at: null,
   });
   ctx.upstream.forget(row.id);
+}
+
+/** Says of a credential that its server did not accept it, unless it was changed meanwhile. */
+export async function markRefused(
+  ctx: Context,
+  { id, organization_id, version }: CredentialRow,
+): Promise<void> {
+  const changes = { state: "attention", reason: "the server did not accept the credential" };
+  await upstreamCredentials.settle(ctx.db, organization_id, { id, version, changes, now: Date.now() });
+}
+
+/** Removes all credentials for a connection and says how many there were. */
+export async function dropCredentials(
+  ctx: Context,
+  row: Pick<ConnectionRow, "id" | "organization_id">,
+): Promise<number> {
+  const rows = await upstreamCredentials.listOfConnection(ctx.db, row.organization_id, row.id);
+  await upstreamCredentials.removeOfConnection(ctx.db, row.organization_id, row.id);
+  ctx.upstream.forget(row.id);
+  return rows.length;
 }

@@ -6,9 +6,11 @@ import * as connections from "../storage/connections.ts";
 import * as members from "../storage/members.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
+import { readOauthSettings } from "../upstream/oauth_settings.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
+import { listAs } from "./connection_asking.ts";
 import { findOrRefuse } from "./connections.ts";
-import { type GivenCredential, keepCredential, mergeGiven, openGiven } from "./credential_keeping.ts";
+import { keepGiven, markRefused, mergeGiven, openGiven } from "./credential_keeping.ts";
 import { idField, isoOf } from "./fields.ts";
 
 const { sharedOwner } = upstreamCredentials;
@@ -33,7 +35,7 @@ export const credentialItem = z.object({
   account: z.string().nullable().describe("As whom the server knows the owner, where it says so"),
   connected_at: z.string().nullable().describe("ISO 8601"),
   expires_at: z.string().nullable().describe("ISO 8601; null where that is not known"),
-  can_connect: z.boolean(),
+  can_connect: z.boolean().describe("false: it is switched off, or there is nobody to connect"),
 });
 
 export type CredentialItem = z.output<typeof credentialItem>;
@@ -109,12 +111,14 @@ export const setCredential = defineAction({
     if (row.credential_mode !== "per_user" || row.credential_type !== "static") {
       throw new AppError("conflict", `Cannot set your credential: ${row.title} ${whyNoOwn(row)}`);
     }
-    const owner = ctx.actor.userId;
-    const stored = await upstreamCredentials.find(ctx.db, row.organization_id, { connectionId: id, owner });
-    const given: GivenCredential = mergeGiven(row, { token, headers }, await openGiven(ctx.vault, stored));
-    await keepCredential(ctx, row, { owner, ...given });
-    const kept = await upstreamCredentials.find(ctx.db, row.organization_id, { connectionId: id, owner });
-    return { item: itemOf(ctx, row, kept ?? undefined) };
+    const own = { connectionId: id, owner: ctx.actor.userId };
+    const find = () => upstreamCredentials.find(ctx.db, row.organization_id, own);
+    const stored = await openGiven(ctx.vault, await find());
+    await keepGiven(ctx, row, mergeGiven(row, { token, headers }, stored));
+    const catalog = await listAs(ctx, id);
+    const kept = await find();
+    if (kept && catalog && !catalog.ok && catalog.code === "http_401") await markRefused(ctx, kept);
+    return { item: itemOf(ctx, row, await find() ?? undefined) };
   },
 });
 
@@ -189,12 +193,22 @@ export function itemOf(ctx: Context, place: CredentialPlace, row: CredentialRow 
     personal_headers: place.personal_headers === null ? null : JSON.parse(place.personal_headers),
     shared,
     status: statusOf(row),
-    reason: row?.reason ?? null,
+    reason: row?.reason == null ? null : sentence(row.reason),
     account: row?.account ?? null,
     connected_at: row ? isoOf(row.created_at) : null,
     expires_at: row?.expires_at == null ? null : isoOf(row.expires_at),
-    can_connect: mayManage(ctx, place),
+    can_connect: mayManage(ctx, place) && place.status !== "inactive" && !actsForItself(place),
   };
+}
+
+/** True where the mesh's client acts for itself, so that there is nobody to connect. */
+export function actsForItself(place: Pick<CredentialPlace, "oauth_config">): boolean {
+  return readOauthSettings(place)?.grant_type === "client_credentials";
+}
+
+/** A stored reason continues a sentence; here it stands alone. */
+function sentence(reason: string): string {
+  return reason.charAt(0).toUpperCase() + reason.slice(1);
 }
 
 function statusOf(row: Pick<CredentialRow, "state"> | undefined): z.output<typeof status> {
@@ -209,7 +223,7 @@ function holderOf(row: CredentialRow, people: ReadonlyMap<string, members.Person
     name: person?.name ?? null,
     email: person?.email ?? null,
     status: statusOf(row),
-    reason: row.reason,
+    reason: row.reason === null ? null : sentence(row.reason),
     account: row.account,
     connected_at: isoOf(row.created_at),
     updated_at: isoOf(row.updated_at),

@@ -30,6 +30,16 @@ export interface ParsedConnection {
   resources: Record<string, unknown>[] | null;
   prompts: { name: string; [key: string]: unknown }[] | null;
   bindings: unknown[] | null;
+  personalHeaders: string[] | null;
+  options: ConnectionOptions | null;
+}
+
+/** What a connection says of the way to its server beside its address. */
+export interface ConnectionOptions {
+  timeout_seconds?: number;
+  identity_token?: boolean;
+  /** PEM. */
+  ca_certificates?: string;
 }
 
 /** What the proxy needs of a connection. */
@@ -142,7 +152,15 @@ export async function list(
 /** What a person is told of a connection that they may give a credential for. */
 export type CredentialPlace = Pick<
   ConnectionRow,
-  "id" | "title" | "icon" | "connection_url" | "credential_mode" | "credential_type" | "personal_headers"
+  | "id"
+  | "title"
+  | "icon"
+  | "status"
+  | "connection_url"
+  | "credential_mode"
+  | "credential_type"
+  | "personal_headers"
+  | "oauth_config"
 >;
 
 /** The connections of an organization for which people give credentials of their own or authorize, by title. */
@@ -151,10 +169,12 @@ export async function listCredentialPlaces(db: Db, organizationId: string): Prom
     "id",
     "title",
     "icon",
+    "status",
     "connection_url",
     "credential_mode",
     "credential_type",
     "personal_headers",
+    "oauth_config",
   ]).where("organization_id", "=", organizationId)
     .where((eb) => eb.or([eb("credential_mode", "=", "per_user"), eb("credential_type", "=", "oauth")]))
     .orderBy("title_lower").orderBy("id").execute();
@@ -244,6 +264,8 @@ export function parse(row: ConnectionRow): ParsedConnection {
     resources: fromJson(row.resources),
     prompts: fromJson(row.prompts),
     bindings: fromJson(row.bindings),
+    personalHeaders: fromJson(row.personal_headers),
+    options: fromJson(row.options),
   };
 }
 

@@ -112,3 +112,15 @@ export async function removeOfOwner(db: Db, organizationId: string, owner: strin
   await db.deleteFrom("upstream_credentials")
     .where("organization_id", "=", organizationId).where("owner", "=", owner).execute();
 }
+
+/** Removes all credentials for a connection, and the authorizations that wait for it. */
+export async function removeOfConnection(
+  db: Db,
+  organizationId: string,
+  connectionId: string,
+): Promise<void> {
+  for (const table of ["upstream_credentials", "upstream_flows"] as const) {
+    await db.deleteFrom(table).where("organization_id", "=", organizationId)
+      .where("connection_id", "=", connectionId).execute();
+  }
+}

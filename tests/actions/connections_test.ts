@@ -130,7 +130,7 @@ onServices(
       [{ icon: "javascript:alert(1)" }, "data.icon", /https/],
       [{ connection_token: "two\r\nlines" }, "data.connection_token", /printable/],
       [{ connection_token: "***" }, "data.connection_token", /stands for a stored secret/],
-      [{ oauth_config: { clientSecret: "x" } }, "data.oauth_config", /client secret/],
+      [{ oauth_config: { clientSecret: "x" } }, "data.oauth_config", /clientSecret/],
       [{ metadata: { long: "x".repeat(50_001) } }, "data.metadata", /50000/],
     ];
     const headerCases: [Record<string, string>, RegExp][] = [

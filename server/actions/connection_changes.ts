@@ -1,0 +1,251 @@
+import { newId } from "../ids.ts";
+import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/connections.ts";
+import * as connections from "../storage/connections.ts";
+import type { CatalogResult } from "../upstream/catalog.ts";
+import { checkSecrets, openSecrets, type Secrets } from "../upstream/credentials.ts";
+import { openOauthSecrets, sealOauthSecrets } from "../upstream/oauth_settings.ts";
+import { type Context, organizationOf } from "./action.ts";
+import { type ConnectionChanges, type ConnectionInput, unmaskValues } from "./connection_fields.ts";
+import { askServer, listAs } from "./connection_asking.ts";
+import {
+  emptyColumns,
+  listColumns,
+  mergeCertificate,
+  mergeSecrets,
+  openCertificate,
+  openConfiguration,
+  plainColumns,
+  refuseForbiddenAddress,
+  sealCertificate,
+  sealConfiguration,
+  sealSecrets,
+} from "./connection_saving.ts";
+import { answerColumns, type ServerAnswer } from "./connection_status.ts";
+import { dropCredentials } from "./credential_keeping.ts";
+import {
+  type CredentialSettings,
+  firstSettings,
+  fittingSecrets,
+  mergeOauth,
+  nextSettings,
+  outdatesCredentials,
+  settingsColumns,
+  settingsOf,
+} from "./credential_settings.ts";
+
+const noSecrets = { token: null, headers: null };
+
+/** Makes one connection. Throws `outbound_refused` for an address that the mesh may not reach; then there is none. */
+export async function addConnection(ctx: Context, data: ConnectionInput): Promise<{ id: string }> {
+  const owner = { id: newId("conn"), organization_id: organizationOf(ctx) };
+  const draft = await draftOf(ctx, { owner, data, row: null });
+  const answer = await askServer(ctx, { ...draft, ...owner, title: data.title, url: data.connection_url });
+  refuseForbiddenAddress(answer.catalog);
+  const now = Date.now();
+  const { catalog } = answer;
+  const row: ConnectionRow = {
+    ...owner,
+    ...emptyColumns,
+    ...plainColumns(data),
+    ...settingsColumns(answer.settings),
+    ...listColumns(catalog.ok ? catalog : null),
+    ...answerColumns(answer, data.status),
+    ...await sealSecrets(ctx.vault, owner, draft.secrets),
+    sealed_oauth: await sealOauthSecrets(ctx.vault, owner, draft.oauth.secrets),
+    sealed_certificate: await sealCertificate(ctx.vault, owner, draft.certificate),
+    sealed_configuration: await sealConfiguration(ctx.vault, owner, data.configuration_state ?? null),
+    created_by: ctx.actor.userId,
+    updated_by: ctx.actor.userId,
+    created_at: now,
+    updated_at: now,
+  };
+  await connections.insert(ctx.db, row, toolNames(catalog));
+  return owner;
+}
+
+/** Changes a connection, asking its server again where the change may matter to it; false where it is gone. */
+export async function changeConnection(
+  ctx: Context,
+  row: ConnectionRow,
+  data: ConnectionChanges,
+): Promise<boolean> {
+  const url = data.connection_url ?? row.connection_url ?? "";
+  const draft = await draftOf(ctx, { owner: row, data, row });
+  const asks = draft.changed || (data.status === "active" && row.status !== "active");
+  const asked = {
+    ...draft,
+    id: row.id,
+    organization_id: row.organization_id,
+    title: data.title ?? row.title,
+  };
+  const answer = asks ? await askServer(ctx, { ...asked, url }) : null;
+  if (answer) refuseForbiddenAddress(answer.catalog);
+  const settings = answer?.settings ?? draft.settings;
+  const outdated = outdatesCredentials({ before: settingsOf(row), next: settings, moved: draft.moved });
+  const dropped = outdated ? await dropCredentials(ctx, row) : 0;
+  const notes = [...draft.notes, ...dropped > 0 ? [endedNote(dropped)] : []];
+  const configuration = data.configuration_state;
+  const changes: Columns = {
+    ...plainColumns(data),
+    ...settingsColumns(settings),
+    ...(draft.secrets.changed ? await sealSecrets(ctx.vault, row, draft.secrets) : {}),
+    ...(draft.oauth.changed
+      ? { sealed_oauth: await sealOauthSecrets(ctx.vault, row, draft.oauth.secrets) }
+      : {}),
+    ...(draft.certificate === undefined
+      ? {}
+      : { sealed_certificate: await sealCertificate(ctx.vault, row, draft.certificate) }),
+    ...(configuration === undefined
+      ? {}
+      : { sealed_configuration: await changedConfiguration(ctx, row, configuration) }),
+    ...statusAfter(row, { data, answer, notes }),
+    updated_by: ctx.actor.userId,
+  };
+  const done = await write(ctx, row, { changes, answer, newUrl: url !== row.connection_url });
+  ctx.upstream.forget(row.id);
+  if (done && asks && !isPlain(settings)) await listAs(ctx, row.id);
+  return done;
+}
+
+interface Written {
+  changes: Columns;
+  answer: ServerAnswer | null;
+  newUrl: boolean;
+}
+
+async function write(
+  ctx: Context,
+  row: ConnectionRow,
+  { changes, answer, newUrl }: Written,
+): Promise<boolean> {
+  const catalog = answer?.catalog;
+  // What a server listed before stays while it is the same server and only does not answer.
+  if (!catalog || !(catalog.ok || newUrl)) {
+    return await connections.update(ctx.db, row.organization_id, { id: row.id, changes });
+  }
+  return await connections.replaceTools(ctx.db, row.organization_id, {
+    id: row.id,
+    changes: { ...changes, ...listColumns(catalog.ok ? catalog : null) },
+    toolNames: toolNames(catalog),
+  });
+}
+
+/** A connection as it would be after a change. */
+interface Draft {
+  settings: CredentialSettings;
+  secrets: Secrets & { changed: boolean };
+  oauth: Awaited<ReturnType<typeof mergeOauth>>;
+  /** Undefined where it stays. */
+  certificate: { certificate: string; key: string } | null | undefined;
+  moved: boolean;
+  /** True where its server may answer differently now. */
+  changed: boolean;
+  /** True where it may still be found out whether the server offers OAuth. */
+  mayDiscover: boolean;
+  notes: string[];
+}
+
+interface DraftInput {
+  owner: Pick<ConnectionRow, "id" | "organization_id">;
+  data: ConnectionChanges;
+  /** What is stored; null for a new connection. */
+  row: ConnectionRow | null;
+}
+
+async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<Draft> {
+  const url = data.connection_url ?? row?.connection_url ?? "";
+  const newUrl = row !== null && url !== row.connection_url;
+  const moved = newUrl && originOf(url) !== originOf(row.connection_url);
+  const before = row ? settingsOf(row) : firstSettings;
+  const settings = nextSettings(before, data);
+  const given = givenSecrets(data);
+  const merged = mergeSecrets(row ? await openSecrets(row, vault) : noSecrets, given, moved);
+  const secrets = fittingSecrets(settings, merged, given);
+  checkSecrets(secrets);
+  const change = { before, next: settings, moved };
+  const oauth = mergeOauth(row ? await openOauthSecrets(row, vault) : {}, data.oauth_config, change);
+  const certificate = mergeCertificate(
+    row && await openCertificate(vault, row),
+    data.client_certificate,
+    moved,
+  );
+  const names = Object.keys(secrets.headers ?? {});
+  const notes = [
+    ...secrets.dropped || (moved && (oauth.dropped || certificate.dropped)) ? [droppedNote] : [],
+    ...secrets.removed.length > 0 ? [removedNote(secrets.removed, settings)] : [],
+    ...oauth.dropped && !moved ? [oauthNote] : [],
+  ];
+  return {
+    settings,
+    secrets,
+    oauth,
+    certificate: certificate.value,
+    moved,
+    changed: newUrl || secrets.changed || oauth.changed || certificate.value !== undefined ||
+      data.options !== undefined || JSON.stringify(before) !== JSON.stringify(settings),
+    mayDiscover: data.credential_type === undefined && settings.type === "static" &&
+      settings.personalHeaders === null && secrets.token === null && names.length === 0 &&
+      (row === null || settings.mode === "shared"),
+    notes,
+  };
+}
+
+function isPlain({ mode, type }: CredentialSettings): boolean {
+  return mode === "shared" && type === "static";
+}
+
+/** The sealed configuration after a change; `***` in it keeps what is stored at the same place. */
+export async function changedConfiguration(
+  ctx: Context,
+  row: ConnectionRow,
+  given: Record<string, unknown> | null,
+): Promise<string | null> {
+  const stored = await openConfiguration(ctx.vault, row);
+  const state = given && unmaskValues(given, stored) as Record<string, unknown>;
+  return await sealConfiguration(ctx.vault, row, state);
+}
+
+interface Answer {
+  data: ConnectionChanges;
+  answer: ServerAnswer | null;
+  notes: string[];
+}
+
+/** The status after an update. */
+function statusAfter(row: ConnectionRow, { data, answer, notes }: Answer): Columns {
+  const asked = data.status === "error" ? undefined : data.status;
+  const wanted = asked ?? (row.status === "inactive" ? "inactive" : undefined);
+  if (answer) return answerColumns(answer, wanted, notes);
+  return wanted === "inactive" ? { status: "inactive" } : {};
+}
+
+const droppedNote = "The URL moved to another origin, so the stored secrets were dropped; give them again";
+const oauthNote =
+  "The secrets of the OAuth client were for another server or client and were dropped; give " +
+  "them again";
+
+function removedNote(names: string[], { type }: CredentialSettings): string {
+  const what = names.map((name) => name === "token" ? "token" : `header ${name}`).join(" and ");
+  const why = type === "oauth" ? "the connection authorizes by OAuth now" : "each person gives their own now";
+  return `Its ${what} ${names.length === 1 ? "was" : "were"} removed, as ${why}`;
+}
+
+function endedNote(count: number): string {
+  return count === 1
+    ? "One credential was for the connection as it was and is removed; connect again"
+    : `${count} credentials were for the connection as it was and are removed; their owners connect again`;
+}
+
+function givenSecrets(data: ConnectionChanges) {
+  const { connection_token: token, connection_headers: headers } = data;
+  return { token, headers: headers === null ? null : headers?.headers };
+}
+
+function originOf(url: string | null): string | null {
+  return url !== null && URL.canParse(url) ? new URL(url).origin : null;
+}
+
+/** The names of the tools that an upstream listed. */
+export function toolNames(catalog: CatalogResult): string[] {
+  return catalog.ok ? catalog.tools.map(({ name }) => name) : [];
+}
