@@ -1,18 +1,19 @@
 import { Buffer } from "node:buffer";
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  hkdfSync,
-  randomBytes,
-  timingSafeEqual,
-} from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { parseKey } from "./config.ts";
-import { AppError, messageOf } from "./errors.ts";
+import { AppError } from "./errors.ts";
+import type { Log } from "./log.ts";
 import * as dataKeys from "./storage/data_keys.ts";
 import type { Db } from "./storage/dialect.ts";
 import * as instance from "./storage/instance.ts";
+import * as keyRotations from "./storage/key_rotations.ts";
+import type { KeyRotation } from "./storage/key_rotations.ts";
+import { checkName, checkValue, dataKeyPlace, decrypt, encrypt, nameIn, sealerOf } from "./vault/envelope.ts";
+import { makeKey, oldKeyPath, readKey } from "./vault/key_file.ts";
+import { MasterKeys } from "./vault/master_keys.ts";
+import { KeyWatch } from "./vault/watch.ts";
+
+export { MasterKeys };
 
 /** Where a secret lies; part of what is authenticated, so a ciphertext moved elsewhere does not open. */
 export interface Place {
@@ -27,24 +28,18 @@ export interface Place {
   rowId: string;
 }
 
-const version = "v1";
-const ivBytes = 12; // NIST SP 800-38D section 8.2: 96 bits
-const tagBytes = 16;
-
-/**
- * Envelope encryption: a data key an organization, wrapped by the master key.
- * An envelope is `v1.<id of the wrapping key>.<base64url of IV, ciphertext and tag>`.
- */
+/** Envelope encryption: a data key an organization, wrapped by the master key. */
 export class Vault {
   readonly #db: Db;
-  readonly #master: Uint8Array;
-  readonly #masterId: string;
+  readonly #keys: MasterKeys;
   readonly #opened = new LRUCache<string, Uint8Array>({ max: 1000, ttl: 60_000 });
+  #root: Uint8Array | null = null;
+  #watch: KeyWatch | null = null;
 
-  constructor(db: Db, master: Uint8Array) {
+  /** Without `openVault` it seals and opens, but derives no keys. */
+  constructor(db: Db, master: Uint8Array | MasterKeys) {
     this.#db = db;
-    this.#master = master;
-    this.#masterId = keyId(master);
+    this.#keys = master instanceof MasterKeys ? master : new MasterKeys(master);
   }
 
   /** Encrypts a secret for its place. */
@@ -59,25 +54,55 @@ export class Vault {
     return decrypt(key, envelope, placeName(place)).toString("utf8");
   }
 
-  /** 32 bytes for one purpose, derived from the master key, the same in every process. RFC 5869 */
+  /** 32 bytes for one purpose, the same in every process and after every rotation. RFC 5869 section 2.3 */
   deriveKey(purpose: string): Uint8Array {
-    return new Uint8Array(hkdfSync("sha256", this.#master, "mesh", purpose, 32));
+    if (!this.#root) throw new Error("Cannot derive a key: the vault is not open yet");
+    return new Uint8Array(createHmac("sha256", this.#root).update(purpose).update("\x01").digest());
+  }
+
+  /** The name of the master key, which tells nothing about it. */
+  get masterId(): string {
+    return this.#keys.newest.id;
+  }
+
+  /** Reads the root of the derived keys, which `first` makes where the database has none yet. */
+  async settleRoot(first: () => Uint8Array): Promise<void> {
+    const place = { organizationId: "", table: "instance", column: "value", rowId: rootName };
+    const sealed = await instance.read(this.#db, rootName) ??
+      await instance.settle(this.#db, rootName, await this.seal(place, first().toBase64()));
+    this.#root = Uint8Array.fromBase64(await this.open(place, sealed));
+  }
+
+  /** Follows rotations of the master key from now on, also while nothing is opened. */
+  watch(log: Log): void {
+    this.#watch = new KeyWatch({ db: this.#db, keys: this.#keys, log });
+    this.#watch.start();
+  }
+
+  async close(): Promise<void> {
+    await this.#watch?.close();
   }
 
   async #dataKey(organizationId: string): Promise<Uint8Array> {
     const known = this.#opened.get(organizationId);
     if (known) return known;
-    const place = `data_keys/wrapped/${organizationId}`;
-    const wrapped = await dataKeys.find(this.#db, organizationId) ??
-      await dataKeys.settle(this.#db, organizationId, encrypt(this.#master, randomBytes(32), place));
-    const key = decrypt(this.#master, wrapped, place);
+    const wrapped = await dataKeys.find(this.#db, organizationId) ?? await this.#makeDataKey(organizationId);
+    const id = sealerOf(wrapped);
+    if (id !== null && !this.#keys.has(id)) this.#keys.follow(await keyRotations.list(this.#db));
+    const master = id === null ? this.#keys.newest.key : this.#keys.of(id);
+    const key = decrypt(master, wrapped, dataKeyPlace(organizationId));
     this.#opened.set(organizationId, key);
     return key;
   }
 
-  /** The name of the master key, which tells nothing about it. */
-  get masterId(): string {
-    return this.#masterId;
+  /** Under the lock, so that no key is wrapped by a master key whose rotation ends meanwhile. */
+  async #makeDataKey(organizationId: string): Promise<string> {
+    return await this.#db.transaction().execute(async (transaction) => {
+      await instance.lock(transaction, checkName);
+      const master = await newestKey(transaction, this.#keys);
+      const wrapped = encrypt(master, randomBytes(32), dataKeyPlace(organizationId));
+      return await dataKeys.settle(transaction, organizationId, wrapped);
+    });
   }
 }
 
@@ -85,117 +110,93 @@ function placeName(place: Place): string {
   return `${place.table}/${place.column}/${place.rowId}`;
 }
 
-function keyId(key: Uint8Array): string {
-  return createHash("sha256").update("mesh key id").update(key).digest("base64url").slice(0, 11);
-}
-
-function encrypt(key: Uint8Array, plain: Uint8Array, place: string): string {
-  const iv = randomBytes(ivBytes);
-  const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(Buffer.from(place));
-  const sealed = Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
-  return `${version}.${keyId(key)}.${sealed.toString("base64url")}`;
-}
-
-function decrypt(key: Uint8Array, envelope: string, place: string): Buffer {
-  const [tag, id, body, ...rest] = envelope.split(".");
-  const sealed = Buffer.from(body ?? "", "base64url");
-  if (tag !== version || rest.length > 0 || sealed.length < ivBytes + tagBytes) {
-    throw new Error(`Cannot open the secret at '${place}': it is not a whole envelope`);
-  }
-  if (id !== keyId(key)) throw new Error(`Cannot open the secret at '${place}': another key sealed it`);
-  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, ivBytes), {
-    authTagLength: tagBytes,
-  })
-    .setAAD(Buffer.from(place)).setAuthTag(sealed.subarray(-tagBytes));
-  try {
-    return Buffer.concat([decipher.update(sealed.subarray(ivBytes, -tagBytes)), decipher.final()]);
-  } catch (cause) {
-    throw new Error(`Cannot open the secret at '${place}': it was altered or moved`, { cause });
-  }
-}
-
-const checkName = "master_key_check";
-
-/** What the database knows of the master key: enough to recognise it, useless to find it. */
-function checkValue(master: Uint8Array): string {
-  return `${keyId(master)}.${
-    Buffer.from(hkdfSync("sha256", master, "mesh", "check value", 32)).toString("base64url")
-  }`;
-}
-
-/**
- * The master key of this installation: the given one, else the one in `dataDir`, else, for a new database, a new one.
- * Refuses, before anything is written, a key that did not seal this database, and a lost key.
- */
-export async function findMasterKey(db: Db, given: Uint8Array | null, dataDir: string): Promise<Uint8Array> {
-  const path = `${dataDir}/encryption.key`;
-  const expected = await instance.find(db, checkName);
-  const key = given ?? readKey(path);
-  if (!key) {
-    if (expected === null) return makeKey(path);
-    throw new AppError(
-      "unavailable",
-      `Cannot open the vault: this database was sealed with the key '${nameIn(expected)}', and neither ` +
-        `ENCRYPTION_KEY nor '${path}' holds it; restore that key, nothing was changed`,
-    );
-  }
-  if (expected !== null) refuseOther(expected, key);
-  return key;
-}
-
-/** Writes the check value into a new database; a process that was second with another key is refused. */
-export async function settleMasterKey(db: Db, master: Uint8Array): Promise<void> {
-  refuseOther(await instance.settle(db, checkName, checkValue(master)), master);
-}
-
-function nameIn(check: string): string {
-  return check.split(".")[0] ?? "";
-}
-
-function refuseOther(expected: string, key: Uint8Array): void {
-  const actual = Buffer.from(checkValue(key));
-  const wanted = Buffer.from(expected);
-  if (actual.length === wanted.length && timingSafeEqual(actual, wanted)) return;
+/** The key that wraps what is new, which the lock keeps from changing. Refuses a process that cannot know it. */
+async function newestKey(transaction: Db, keys: MasterKeys): Promise<Uint8Array> {
+  const rotations = await keyRotations.list(transaction);
+  keys.follow(rotations);
+  const { id, key } = keys.newest;
+  const check = await instance.read(transaction, checkName);
+  const wanted = rotations.find(({ state }) => state === "running")?.to ??
+    (check === null ? id : nameIn(check));
+  if (id === wanted) return key;
   throw new AppError(
     "unavailable",
-    `Cannot open the vault: this database was sealed with the key '${nameIn(expected)}', and this process ` +
-      `was given the key '${keyId(key)}'; start it with the first one, nothing was changed`,
+    `Cannot seal a secret: the master key is '${wanted}' now, and this process was given '${keys.given}'; ` +
+      "start it with the new one",
   );
 }
 
-function readKey(path: string): Uint8Array | null {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path).trim();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw new AppError("unavailable", `Cannot read the key file '${path}': ${messageOf(error)}`, {
-      cause: error,
-    });
+const rootName = "derivation_root";
+
+/**
+ * The master key of this installation: the given one, else the one in `dataDir`, else, for a new database, a new one,
+ * with those that a rotation has put in its place. Refuses, before anything is written, a key that neither is nor
+ * leads to the one that sealed this database, and a lost key.
+ */
+export async function findMasterKeys(
+  db: Db,
+  given: Uint8Array | null,
+  dataDir: string,
+): Promise<MasterKeys> {
+  const path = `${dataDir}/encryption.key`;
+  const expected = await instance.find(db, checkName);
+  const key = given ?? readKey(path);
+  const source = given ? { kind: "setting" } as const : { kind: "file", path } as const;
+  if (key) {
+    const keys = new MasterKeys(key, source);
+    if (expected !== null) await settle(db, keys);
+    return keys;
   }
-  try {
-    return parseKey(text);
-  } catch (error) {
-    throw new AppError("unavailable", `Cannot use the key file '${path}': ${messageOf(error)}`);
-  }
+  if (expected === null) return new MasterKeys(makeKey(path), source);
+  throw new AppError(
+    "unavailable",
+    `Cannot open the vault: this database was sealed with the key '${nameIn(expected)}', and neither ` +
+      `ENCRYPTION_KEY nor '${path}' holds it; restore that key, nothing was changed`,
+  );
 }
 
-/** Makes the key file, mode 0600; where another process was first, its key is taken. */
-function makeKey(path: string): Uint8Array {
-  Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${crypto.randomUUID()}`;
-  Deno.writeTextFileSync(temporary, randomBytes(32).toString("base64") + "\n", {
-    mode: 0o600,
-    createNew: true,
-  });
-  try {
-    Deno.linkSync(temporary, path); // fails where the file exists, and never shows half a key
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  } finally {
-    Deno.removeSync(temporary);
-  }
-  const key = readKey(path);
-  if (!key) throw new AppError("unavailable", `Cannot make the key file '${path}'`);
-  return key;
+/** Learns what the given key leads to, and refuses it where that is not the key of this database. */
+async function settle(db: Db, keys: MasterKeys): Promise<void> {
+  const rotations = await keyRotations.listIfAny(db);
+  const expected = await instance.find(db, checkName) ?? "";
+  keys.follow(rotations);
+  if (keys.recognise(expected) !== null) return;
+  // A rotation that ended between the two readings.
+  keys.follow(await keyRotations.listIfAny(db));
+  if (keys.recognise(expected) === null) throw otherKey(expected, keys, rotations);
+}
+
+function otherKey(expected: string, { given, source }: MasterKeys, rotations: KeyRotation[]): AppError {
+  const name = nameIn(expected);
+  const kept = source.kind === "file" ? oldKeyPath(source.path, name) : null;
+  const advice = rotations.some(({ from, state }) => from === given && state === "forgotten")
+    ? ", which was replaced and is forgotten; start it with the new one"
+    : kept !== null && readKey(kept)
+    ? `; the first one is kept in '${kept}', put it back`
+    : "; start it with the first one";
+  return new AppError(
+    "unavailable",
+    `Cannot open the vault: this database was sealed with the key '${name}', and this process was given the key ` +
+      `'${given}'${advice}, nothing was changed`,
+  );
+}
+
+/**
+ * Opens the vault of a migrated database. Into a new one it writes the check value of the key; a process that was
+ * second with another key is refused.
+ */
+export async function openVault(db: Db, keys: MasterKeys): Promise<Vault> {
+  const { key } = keys.newest;
+  const isNew = await instance.read(db, checkName) === null;
+  if (isNew) await instance.settle(db, checkName, checkValue(key));
+  await settle(db, keys);
+  const vault = new Vault(db, keys);
+  // Databases from before rotations derived their keys from the master key itself: RFC 5869 section 2.2 makes of it
+  // what gives the same keys and leads back to none.
+  await vault.settleRoot(() => isNew ? randomBytes(32) : extracted(key));
+  return vault;
+}
+
+function extracted(master: Uint8Array): Uint8Array {
+  return new Uint8Array(createHmac("sha256", "mesh").update(master).digest());
 }

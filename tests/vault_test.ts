@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { hkdfSync, randomBytes } from "node:crypto";
 import { migrate, openDatabase } from "../server/storage/database.ts";
 import type { Db } from "../server/storage/dialect.ts";
+import * as instance from "../server/storage/instance.ts";
 import * as organizations from "../server/storage/organizations.ts";
-import { findMasterKey, type Place, settleMasterKey, Vault } from "../server/vault.ts";
+import { findMasterKeys, MasterKeys, openVault, type Place, Vault } from "../server/vault.ts";
+import { checkValue } from "../server/vault/envelope.ts";
 import { onEachDatabase } from "./support/databases.ts";
 
 const place: Place = {
@@ -107,38 +110,83 @@ onEachDatabase("a process with another key is refused, and nothing is changed", 
   const db = await openDatabase(url, 4);
   const dir = await Deno.makeTempDir();
   try {
-    const first = await findMasterKey(db, null, dir);
+    const first = await findMasterKeys(db, null, dir);
     await migrate(db);
-    await settleMasterKey(db, first);
+    const vault = await openVault(db, first);
+    const before = await everything(db);
     await t.step("the made key is the owner's alone", async () => {
       assert.equal((await Deno.stat(`${dir}/encryption.key`)).mode! & 0o777, 0o600);
     });
-    await t.step("the same key is found again", async () => {
-      assert.deepEqual(await findMasterKey(db, null, dir), first);
+    await t.step("the same key is found again, and derives the same keys", async () => {
+      const again = await openVault(db, await findMasterKeys(db, null, dir));
+      assert.equal(again.masterId, vault.masterId);
+      assert.deepEqual(again.deriveKey("a purpose"), vault.deriveKey("a purpose"));
+      assert.notDeepEqual(again.deriveKey("another"), vault.deriveKey("a purpose"));
     });
     await t.step("another key", async () => {
       await assert.rejects(
-        findMasterKey(db, randomBytes(32), dir),
+        findMasterKeys(db, randomBytes(32), dir),
         /sealed with the key '.+'.*nothing was changed/,
       );
     });
     await t.step("another key that comes in between", async () => {
-      await assert.rejects(settleMasterKey(db, randomBytes(32)), /sealed with the key/);
+      await assert.rejects(openVault(db, new MasterKeys(randomBytes(32))), /sealed with the key/);
     });
     await t.step("a lost key is not replaced by a new one", async () => {
       const empty = await Deno.makeTempDir();
-      await assert.rejects(findMasterKey(db, null, empty), /restore that key, nothing was changed/);
+      await assert.rejects(findMasterKeys(db, null, empty), /restore that key, nothing was changed/);
       assert.deepEqual([...Deno.readDirSync(empty)], []);
       await Deno.remove(empty);
     });
     await t.step("a damaged key file", async () => {
       const other = await Deno.makeTempDir();
       await Deno.writeTextFile(`${other}/encryption.key`, "half a ke");
-      await assert.rejects(findMasterKey(db, null, other), /Cannot use the key file/);
+      await assert.rejects(findMasterKeys(db, null, other), /Cannot use the key file/);
       await Deno.remove(other, { recursive: true });
     });
+    assert.deepEqual(await everything(db), before);
   } finally {
     await db.destroy();
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+async function everything(db: Db) {
+  return {
+    instance: await db.selectFrom("instance").selectAll().orderBy("name").execute(),
+    dataKeys: await db.selectFrom("data_keys").selectAll().orderBy("organization_id").execute(),
+    rotations: await db.selectFrom("key_rotations").selectAll().orderBy("from_id").execute(),
+  };
+}
+
+onEachDatabase(
+  "a database from before rotations keeps its derived keys",
+  (_t, url) =>
+    withDb(url, async (db) => {
+      const master = randomBytes(32);
+      await instance.settle(db, "master_key_check", checkValue(master));
+      const vault = await openVault(db, new MasterKeys(master));
+      // What such a version derived. RFC 5869
+      const wanted = new Uint8Array(hkdfSync("sha256", master, "mesh", "mcp session ids", 32));
+      assert.deepEqual(vault.deriveKey("mcp session ids"), wanted);
+      const other = await openVault(db, new MasterKeys(master));
+      assert.deepEqual(other.deriveKey("mcp session ids"), wanted);
+    }),
+);
+
+onEachDatabase(
+  "two processes that open a new database at once derive the same keys",
+  (_t, url) =>
+    withDb(url, async (db) => {
+      const master = randomBytes(32);
+      const vaults = await Promise.all([1, 2, 3].map(() => openVault(db, new MasterKeys(master))));
+      const derived = vaults.map((vault) => vault.deriveKey("a purpose").toHex());
+      assert.equal(new Set(derived).size, 1);
+      const fromMaster = Buffer.from(hkdfSync("sha256", master, "mesh", "a purpose", 32)).toString("hex");
+      assert.notEqual(
+        derived[0],
+        fromMaster,
+        "whoever finds the master key of a new database derives nothing",
+      );
+    }),
+);

@@ -1,7 +1,9 @@
 import { AppError } from "../errors.ts";
 import { printConfig } from "./config.ts";
 import { healthcheck } from "./healthcheck.ts";
+import { forgetKeys, rotateKeys } from "./keys.ts";
 import { runMigrations } from "./migrate.ts";
+import { unknownArgument } from "./options.ts";
 import { serve } from "./serve.ts";
 import { version } from "../version.ts";
 
@@ -9,7 +11,12 @@ import { version } from "../version.ts";
 interface Command {
   usage: string;
   help: string;
+  /** Options without a value. */
   options: readonly string[];
+  /** Options that take one. */
+  values?: readonly string[];
+  /** What `--help` says beyond the overview. */
+  details?: readonly string[];
   run: (args: readonly string[]) => Promise<number>;
 }
 
@@ -33,6 +40,27 @@ const commands: Readonly<Record<string, Command>> = {
     options: [],
     run: healthcheck,
   },
+  "keys rotate": {
+    usage: "mesh keys rotate [--status] [--new-key-file FILE] [--json]",
+    help: "Replaces the master key while the mesh runs, or ends a replacement that was broken off",
+    options: ["--status", "--json"],
+    values: ["--new-key-file"],
+    details: [
+      "  --status             says how far it is, and which processes are still given the old key",
+      "  --new-key-file FILE  takes the new key from a file (32 bytes as base64 or hex) instead of making one",
+      "  --json               prints the result as JSON, and progress on standard error",
+    ],
+    run: rotateKeys,
+  },
+  "keys forget-old": {
+    usage: "mesh keys forget-old [--force] [--json]",
+    help: "Ends what the replaced master key opens, once every process has the new one",
+    options: ["--force", "--json"],
+    details: [
+      "  --force  also where a process may still be given the old key, which then does not start again",
+    ],
+    run: forgetKeys,
+  },
 };
 
 /** Runs the subcommand that the arguments name. Exit codes: 0 ok, 1 failed, 2 usage. */
@@ -46,14 +74,14 @@ export async function main(args: readonly string[]): Promise<number> {
     console.log(overview());
     return 0;
   }
-  const command = commands[name];
-  if (!command) return usageError(`there is no command '${name}'`);
+  const command = commandOf(name) ?? commandOf(`${name} ${rest.shift()}`);
+  if (!command) return help(name, args[1]);
   if (rest.includes("--help")) {
-    console.log(`${command.usage}\n${command.help}`);
+    console.log([command.usage, command.help, ...command.details ?? []].join("\n"));
     return 0;
   }
-  const unknown = rest.find((arg) => !command.options.includes(arg));
-  if (unknown !== undefined) return usageError(`${command.usage} takes no '${unknown}'`);
+  const unknown = unknownArgument(rest, { flags: command.options, options: command.values ?? [] });
+  if (unknown !== null) return usageError(`${command.usage} takes no '${unknown}'`);
   try {
     return await command.run(rest);
   } catch (error) {
@@ -61,6 +89,20 @@ export async function main(args: readonly string[]): Promise<number> {
     console.error(`mesh: ${error.message}`);
     return 1;
   }
+}
+
+function commandOf(name: string): Command | undefined {
+  return Object.hasOwn(commands, name) ? commands[name] : undefined;
+}
+
+/** What there is to say where a first word, or the two of them, name no command. */
+function help(first: string, second: string | undefined): number {
+  const family = Object.keys(commands).filter((name) => name.startsWith(`${first} `));
+  if (second !== "--help" || family.length === 0) {
+    return usageError(`there is no command '${[first, second].filter((word) => word).join(" ")}'`);
+  }
+  for (const name of family) console.log(`${commands[name]?.usage}\n  ${commands[name]?.help}`);
+  return 0;
 }
 
 function overview(): string {

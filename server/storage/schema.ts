@@ -11,6 +11,7 @@ import type {
 export interface Schema {
   instance: InstanceTable;
   data_keys: DataKeysTable;
+  key_rotations: KeyRotationsTable;
   users: UsersTable;
   sessions: SessionsTable;
   organizations: OrganizationsTable;
@@ -40,11 +41,26 @@ export interface InstanceTable {
   value: string;
 }
 
-/** One data key an organization, wrapped by the master key. */
+/** One data key an organization, wrapped by the master key; organization "" is the instance itself. */
 export interface DataKeysTable {
   organization_id: string;
   wrapped: string;
   created_at: number;
+}
+
+/** Replacements of the master key; the names of keys tell nothing about them. */
+export interface KeyRotationsTable {
+  from_id: string;
+  to_id: string;
+  state: string;
+  /** The new key wrapped by the old one, and the old one by the new. */
+  sealed_next: string | null;
+  sealed_previous: string | null;
+  started_at: number;
+  finished_at: number | null;
+  forgotten_at: number | null;
+  old_key_used_at: number | null;
+  old_key_used_by: string | null;
 }
 
 export interface UsersTable {
