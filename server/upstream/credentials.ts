@@ -1,6 +1,7 @@
 import { AppError } from "../errors.ts";
 import type { RelayRow } from "../storage/connections.ts";
 import type { Place, Vault } from "../vault.ts";
+import { templateProblem } from "./templates.ts";
 
 /** A header as it is sent: the name in lower case, and the value. */
 export type Header = readonly [name: string, value: string];
@@ -47,6 +48,7 @@ const refusedNames: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "x-mesh-token",
 ]);
 const refusedPrefixes = ["mcp-", "proxy-", "sec-"];
 
@@ -92,7 +94,7 @@ export function checkSecrets({ token, headers }: Secrets): void {
     const field = `data.connection_headers.headers.${name.slice(0, maxNameLength)}`;
     const lower = name.toLowerCase();
     checkName(lower, field);
-    checkValue(field, value);
+    checkHeaderValue(field, value);
     if (seen.has(lower)) throw refused(field, "the header is there twice");
     seen.add(lower);
   }
@@ -127,6 +129,13 @@ export function checkValue(field: string, value: string): void {
   if (!/^[\t\x20-\x7e]+$/.test(value) || value.trim() !== value) {
     throw refused(field, "it takes printable ASCII without blanks around it");
   }
+}
+
+/** Refuses, beside what `checkValue` does, a template that cannot be filled in. Throws `invalid` naming the field. */
+export function checkHeaderValue(field: string, value: string): void {
+  checkValue(field, value);
+  const problem = templateProblem(value);
+  if (problem !== null) throw refused(field, problem);
 }
 
 function refused(field: string, reason: string): AppError {
