@@ -6,6 +6,7 @@ import type { Services } from "../services.ts";
 import type { Settled, Watch } from "../upstream/answer.ts";
 import type { Header } from "../upstream/credentials.ts";
 import type { RelayTarget } from "../upstream/upstream.ts";
+import type { EarlySession, EarlySessions } from "./early_sessions.ts";
 import type { Guard } from "./guard.ts";
 import type { Patience } from "./late.ts";
 import { isObject, type Message, type MessageId, rpcCodes } from "./message.ts";
@@ -34,6 +35,9 @@ export interface Passage extends ProxyParts {
   target: RelayTarget;
   /** What identifies the actor, or the mesh, to the upstream. */
   credential: readonly Header[];
+  early: EarlySessions;
+  /** The session of the mesh that the request belongs to; null where it has none, or one of the upstream. */
+  session: EarlySession | null;
   requestId: string;
   began: number;
 }

@@ -34,6 +34,11 @@ function pushParameters(headers: Headers, out: [string, string][]): void {
 function pushSession(passage: Passage, out: [string, string][]): void {
   const session = passage.request.headers.get("mcp-session-id");
   if (session === null) return;
+  if (passage.session !== null) {
+    const { upstreamId } = passage.session;
+    if (upstreamId !== null) out.push(["mcp-session-id", upstreamId]);
+    return;
+  }
   const upstreamId = passage.sessions.unwrap(sessionOwner(passage), session);
   if (upstreamId === null) throw new AppError("not_found", "Cannot continue: there is no such session"); // L02
   out.push(["mcp-session-id", upstreamId]);
@@ -47,7 +52,7 @@ export function responseOf(passage: Passage, relayed: Relayed, legacy: boolean):
     headers["x-accel-buffering"] = "no"; // G02
     headers["cache-control"] = "no-store, no-transform";
   }
-  if (legacy && relayed.sessionId !== null) {
+  if (legacy && relayed.sessionId !== null && passage.session === null) {
     headers["mcp-session-id"] = passage.sessions.wrap(sessionOwner(passage), relayed.sessionId);
   }
   if (relayed.status === 405) headers["allow"] = relayed.allow ?? "POST";

@@ -5,7 +5,7 @@ const tasksKey = "io.modelcontextprotocol/tasks";
 const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities";
 
 /** The first revision without handshake and sessions. */
-const firstModern = "2026-07-28";
+export const firstModern = "2026-07-28";
 
 /** The member of `params` that `Mcp-Name` repeats, by method. */
 const namedBy: Readonly<Record<string, string>> = {
@@ -100,10 +100,14 @@ function decodeHeader(value: string): string | null {
   }
 }
 
+/** What the client of a modern request says that it can do; undefined where it does not. */
+export function capabilitiesOf({ params: { _meta: meta } }: Message): unknown {
+  return isObject(meta) ? meta[capabilitiesKey] : undefined;
+}
+
 /** True where the client of a modern request declared that it understands tasks (M14). */
 export function declaresTasks(message: Message): boolean {
-  const meta = message.params._meta;
-  const capabilities = isObject(meta) ? meta[capabilitiesKey] : undefined;
+  const capabilities = capabilitiesOf(message);
   const extensions = isObject(capabilities) ? capabilities.extensions : undefined;
   return isObject(extensions) && tasksKey in extensions;
 }

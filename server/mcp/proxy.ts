@@ -7,6 +7,7 @@ import { describeError } from "../log.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { relay, type Relayed, UpstreamFailure } from "../upstream/relay.ts";
 import { type Call, type Member, type Passage, type ProxyParts, recordCall, watchCall } from "./call.ts";
+import { EarlySessions } from "./early_sessions.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
 import { bearerActor } from "./guard.ts";
 import { lateStream, Patience } from "./late.ts";
@@ -21,19 +22,25 @@ import {
 } from "./message.ts";
 import { checkModernHeaders, checkModernMethod, isModern } from "./modern.ts";
 import { misnamed, missingAction, neededActions } from "./needs.ts";
+import { passPersonal, renewal } from "./personal.ts";
 import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
-import { answerNeed, renewal, toolError } from "./unconnected.ts";
+import { answerNeed, toolError } from "./unconnected.ts";
 
 /** What an id can look like; a database takes offence at some of the rest. */
 const idShape = /^[\w-]{1,64}$/;
 
-type Parts = ProxyParts & Pick<Passage, "patience" | "running">;
+type Parts = ProxyParts & Pick<Passage, "patience" | "running" | "early">;
 
 /** The relay endpoint `/mcp/:connectionId`: POST, GET and DELETE of both protocol eras. */
 export function makeProxy(given: ProxyParts): (request: Request, connectionId: string) => Promise<Response> {
-  const parts = { ...given, patience: new Patience(given.lifecycle), running: new Running() };
+  const parts = {
+    ...given,
+    patience: new Patience(given.lifecycle),
+    running: new Running(),
+    early: new EarlySessions(),
+  };
   return async (request, connectionId) => {
     const refused = parts.guard.refusal(request.headers);
     if (refused) return refused;
@@ -70,6 +77,7 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
       actor,
       target,
       credential: target.headers,
+      session: null,
       began,
       requestId,
     };
@@ -98,22 +106,14 @@ async function readPost(request: Request): Promise<string> {
 
 /** A POST: one message, checked, sent on, its answer watched for the log. */
 async function passMessage(call: Call): Promise<Response> {
-  const { message } = call;
   checkShape(call);
   const refusal = refusalOf(call);
   if (refusal) return await refuse(call, refusal);
   const ruling = ruleOf(call);
   const tasks = ruling instanceof Promise ? await ruling : ruling;
   if (tasks.refusal !== null) return await refuse(call, { status: 200, text: tasks.refusal });
-  try {
-    const held = call.services.upstream.headersFor(call.target, call.actor);
-    call.credential = held instanceof Promise ? await held : held;
-    const headers = requestHeaders(call, call.modern, message.method);
-    return await sendOn(call, tasks, { headers, body: JSON.stringify(message.body) });
-  } catch (error) {
-    if (error instanceof CredentialNeeded) return await answerNeed(call, error);
-    throw error;
-  }
+  if (!call.target.plain) return await passPersonal(call, (ready) => sendOn(ready, tasks));
+  return await sendOn(call, tasks);
 }
 
 function checkShape({ message, modern, request }: Call): void {
@@ -163,20 +163,15 @@ function ruleOf({ services, actor, target, message, modern }: Call): TaskRule | 
   return message.method.startsWith("tasks/") ? taskRule(facts) : startRule(facts);
 }
 
-interface Outgoing {
-  headers: [string, string][];
-  body: string;
-}
-
 /** Sends on and waits, in the modern era not for longer than it takes to notice that the client has left (M11). */
-async function sendOn(call: Call, tasks: TaskRule, outgoing: Outgoing): Promise<Response> {
+async function sendOn(call: Call, tasks: TaskRule): Promise<Response> {
   if (!call.modern) {
-    const relayed = await exchange(call, tasks, outgoing);
+    const relayed = await exchange(call, tasks);
     if (relayed.status < 300) call.running.cancelledBy(call);
     return responseOf(call, relayed, true);
   }
   const leaving = new AbortController();
-  const pending = exchange(call, tasks, outgoing, leaving.signal);
+  const pending = exchange(call, tasks, leaving.signal);
   if (call.message.kind !== "request" || !takesEvents(call.request.headers)) {
     return responseOf(call, await pending, false);
   }
@@ -189,7 +184,7 @@ async function sendOn(call: Call, tasks: TaskRule, outgoing: Outgoing): Promise<
     body: lateStream({
       pending,
       abort: () => leaving.abort(),
-      errorText: (error) => failed(call, call.message.id, error).text(),
+      errorText: (error) => errorText(call, error),
     }),
   }));
   return responseOf(call, relayed, false);
@@ -199,23 +194,27 @@ function takesEvents(headers: Headers): boolean {
   return /text\/event-stream/i.test(headers.get("accept") ?? "");
 }
 
-async function exchange(
-  call: Call,
-  tasks: TaskRule,
-  outgoing: Outgoing,
-  signal?: AbortSignal,
-): Promise<Relayed> {
-  const { services, lifecycle } = call;
+async function errorText(call: Call, error: unknown): Promise<string> {
+  const answer = error instanceof CredentialNeeded
+    ? await answerNeed(call, { needed: error, early: call.early })
+    : failed(call, call.message.id, error);
+  return await answer.text();
+}
+
+async function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Relayed> {
+  const { services, lifecycle, message } = call;
   const watch = watchCall(call, tasks);
+  const headers = requestHeaders(call, call.modern, message.method);
   lifecycle.enter();
   try {
     return await relay(services.outbound, call.target, {
       method: "POST",
-      ...outgoing,
+      headers,
+      body: JSON.stringify(message.body),
       credential: call.credential,
       watch,
       timeoutMs: call.target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
-      renew: renewal(call),
+      renew: renewal(call, message),
       signal,
       log: services.log,
       done: () => lifecycle.leave(),
@@ -223,6 +222,8 @@ async function exchange(
       seen: (status) => call.upstreamStatus = status,
     });
   } catch (error) {
+    // Recorded as denied with the answer that says so.
+    if (error instanceof CredentialNeeded) throw error;
     const failure = error instanceof AppError ? error.message : "Internal error";
     await watch.settle({ answer: null, bytes: 0, failure, resumable: false });
     throw error;

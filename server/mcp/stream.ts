@@ -6,17 +6,18 @@ import type { Passage } from "./call.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
 import { isObject, type Message } from "./message.ts";
 import { anyListFilter, missingAction } from "./needs.ts";
+import { passPersonalStream, renewal } from "./personal.ts";
 import { keepOwn } from "./tasks.ts";
-import { renewal } from "./unconnected.ts";
+import { noStream } from "./unconnected.ts";
 
 /** Asks whether the actor may reach the connection at all. */
 const probe: Message = { kind: "response", id: null, method: "", params: {}, body: {} };
 
 /** A GET or DELETE of the legacy era. */
 export async function passStream(passage: Passage): Promise<Response> {
-  const { request, target, services, lifecycle } = passage;
+  const { request, target, lifecycle } = passage;
   const { method } = request;
-  if (method !== "GET" && method !== "DELETE") return notAllowed("GET, POST, DELETE");
+  if (method !== "GET" && method !== "DELETE") return noStream("GET, POST, DELETE");
   if (missingAction(passage.actor, target.id, probe) !== null) {
     throw new AppError("forbidden", `Cannot use '${target.title}': no permission on '${target.id}'`);
   }
@@ -24,12 +25,17 @@ export async function passStream(passage: Passage): Promise<Response> {
     const why = lifecycle.draining ? "the mesh is stopping" : "the connection is switched off";
     throw new AppError("unavailable", `Cannot use '${target.title}': ${why}`);
   }
-  passage.credential = await services.upstream.headersFor(target, passage.actor);
+  return target.plain ? await open(passage) : await passPersonalStream(passage, () => open(passage));
+}
+
+async function open(passage: Passage): Promise<Response> {
+  const { request, target, services, lifecycle } = passage;
+  const { method } = request;
   const headers = requestHeaders(passage, false, "");
   const watch = await watchStream(passage, method === "GET");
   lifecycle.enter();
   const relayed = await relay(services.outbound, target, {
-    method,
+    method: method === "GET" ? "GET" : "DELETE",
     headers,
     credential: passage.credential,
     renew: renewal(passage),
@@ -42,7 +48,7 @@ export async function passStream(passage: Passage): Promise<Response> {
   });
   if (method === "DELETE" || mayPass(request, relayed)) return responseOf(passage, relayed, true);
   if (relayed.body instanceof ReadableStream) await relayed.body.cancel();
-  return notAllowed("POST");
+  return noStream();
 }
 
 /**
@@ -52,11 +58,6 @@ export async function passStream(passage: Passage): Promise<Response> {
 function mayPass({ headers }: Request, { status, contentType }: Relayed): boolean {
   if (status === 200) return contentType !== null && /^text\/event-stream/i.test(contentType);
   return headers.has("mcp-session-id") && (status === 400 || status === 404 || status === 409);
-}
-
-function notAllowed(allow: string): Response {
-  const body = { code: "method_not_allowed", message: "Cannot open a stream here: the server has none" };
-  return Response.json(body, { status: 405, headers: { allow } });
 }
 
 /** Watches a stream on which answers may come again (L06): what may not be seen in them is left out here as well. */

@@ -1,40 +1,169 @@
-import type { Header } from "../upstream/credentials.ts";
 import type { CredentialNeeded } from "../upstream/holders.ts";
-import type { Refusal } from "../upstream/upstream.ts";
+import { version } from "../version.ts";
 import { type Call, type Passage, recordCall } from "./call.ts";
-import { errorResponse, rpcCodes } from "./message.ts";
+import { type EarlySessions, opensLinks } from "./early_sessions.ts";
+import { errorResponse, isObject, type Message, rpcCodes } from "./message.ts";
+import { capabilitiesOf, firstModern } from "./modern.ts";
+import { listFilter } from "./needs.ts";
 
-type Renewal = (refusal: Refusal) => Promise<readonly Header[] | null>;
+/** URLElicitationRequired of the legacy era: the client opens the links and sends its request again. */
+const linksRequired = -32042;
 
-/** How the relay gets another credential after a refusal; undefined where the connection has but the one. */
-export function renewal({ services: { upstream }, target, actor }: Passage): Renewal | undefined {
-  if (target.plain) return undefined;
-  return async (refusal) =>
-    await upstream.refused(target, actor, refusal) ? await upstream.headersFor(target, actor) : null;
+/** The methods of the modern era in whose answer a server may ask for something. */
+const askingMethods: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
+
+/** How we name our own question, so that its answer is told from those to the upstream's. */
+const question = "mcp-mesh/connect";
+
+type Result = Record<string, unknown>;
+
+/**
+ * The answer to a message of somebody who has to connect first. What a client needs to list the tools is answered as
+ * the server would; all else says what is missing, with the link, as the client understands it (X05).
+ */
+export async function answerNeed(
+  call: Call,
+  { needed, early }: { needed: CredentialNeeded; early: EarlySessions },
+): Promise<Response> {
+  const { message, requestId } = call;
+  if (!call.modern) early.check(call);
+  const answer = message.kind === "request"
+    ? opening(call, { needed, early }) ?? await refusal(call, { needed, early })
+    : new Response(null, { status: 202 });
+  answer.headers.set("x-request-id", requestId);
+  return answer;
 }
 
-/** Tells a client that its person has to connect first; recorded as denied. */
-export async function answerNeed(call: Call, needed: CredentialNeeded): Promise<Response> {
+/** The answer to what a client asks before it calls anything; null for everything else. */
+function opening(
+  call: Call,
+  { needed, early }: { needed: CredentialNeeded; early: EarlySessions },
+): Response | null {
+  const { message, modern, target } = call;
+  switch (message.method) {
+    case "initialize": {
+      const { id, version: protocolVersion } = early.begin(call, message.params);
+      const answer = resultOf(call, { protocolVersion, ...introduction(call, needed) });
+      answer.headers.set("mcp-session-id", id);
+      return answer;
+    }
+    case "server/discover":
+      return modern ? discovered(call, needed) : null;
+    case "ping":
+      return resultOf(call, {});
+    case "tools/list": {
+      const result: Result = { tools: target.tools ?? [], ...modern ? uncached : {} };
+      listFilter(call.actor, target.id, message)?.(result);
+      return resultOf(call, result);
+    }
+    default:
+      return null;
+  }
+}
+
+/** What is said here changes as soon as the person has connected, and is theirs alone (M07). */
+const uncached = { ttlMs: 0, cacheScope: "private" };
+
+function introduction({ target }: Call, needed: CredentialNeeded): Result {
+  return {
+    capabilities: { tools: {} },
+    serverInfo: { name: "mcp-mesh", title: target.title, version },
+    instructions: needed.message,
+  };
+}
+
+function discovered(call: Call, needed: CredentialNeeded): Response {
+  if (call.target.era === "legacy") {
+    // As the server itself would: its clients then open a session (X03).
+    const text = "Cannot answer 'server/discover': the server speaks earlier protocol versions";
+    return errorResponse(call.message.id, { status: 400, code: -32000, message: text });
+  }
+  const { serverInfo, ...rest } = introduction(call, needed);
+  const _meta = { "io.modelcontextprotocol/serverInfo": serverInfo };
+  return resultOf(call, { supportedVersions: [firstModern], ...rest, ...uncached, _meta });
+}
+
+async function refusal(
+  call: Call,
+  { needed, early }: { needed: CredentialNeeded; early: EarlySessions },
+): Promise<Response> {
+  const { message, modern } = call;
   await recordCall(call, {
     outcome: "denied",
     errorMessage: needed.message,
     output: undefined,
     responseBytes: 0,
   });
-  const { message } = call;
-  const answer = message.method === "tools/call" && message.kind === "request"
-    ? toolError(call, needed.message)
-    : errorResponse(message.id, { status: 200, code: rpcCodes.internal, message: needed.message });
-  answer.headers.set("x-request-id", call.requestId);
-  return answer;
+  if (modern) {
+    const asks = askingMethods.has(message.method) && opensLinks(capabilitiesOf(message)) &&
+      ownAnswer(message) === null;
+    if (asks) return resultOf(call, questionFor(needed), "input_required");
+  } else if (early.opensLinks(call)) {
+    const elicitation = { mode: "url", elicitationId: call.requestId, url: needed.url };
+    return errorResponse(message.id, {
+      status: 200,
+      code: linksRequired,
+      message: needed.message,
+      data: { elicitations: [{ ...elicitation, message: sentence(needed) }] },
+    });
+  }
+  if (message.method === "tools/call") return toolError(call, needed.message);
+  return errorResponse(message.id, { status: 200, code: rpcCodes.internal, message: needed.message });
+}
+
+function questionFor(needed: CredentialNeeded): Result {
+  const params = { mode: "url", url: needed.url, message: sentence(needed) };
+  return { inputRequests: { [question]: { method: "elicitation/create", params } } };
+}
+
+/** What the person reads beside the link. */
+function sentence({ connectionTitle, missing }: CredentialNeeded): string {
+  return `To use '${connectionTitle}' open this page: ${missing}`;
+}
+
+/** What the person's client has answered to our question: `accept`, `decline`, `cancel`; null where it did not. */
+export function ownAnswer({ params }: Pick<Message, "params">): string | null {
+  const { inputResponses } = params;
+  const answer = isObject(inputResponses) ? inputResponses[question] : undefined;
+  return isObject(answer) ? String(answer.action) : null;
+}
+
+/** Takes the answer to our question out of a message, as the upstream has not asked it. */
+export function withoutOwnAnswer(message: Message): Message {
+  if (ownAnswer(message) === null) return message;
+  const { inputResponses, ...params } = message.params;
+  const { [question]: _, ...others } = inputResponses as Result;
+  const left = Object.keys(others).length === 0 ? params : { ...params, inputResponses: others };
+  return { ...message, params: left, body: { ...message.body, params: left } };
 }
 
 /** A tool's answer that says why it was not called. */
-export function toolError({ message, modern }: Pick<Call, "message" | "modern">, text: string): Response {
-  const result = { content: [{ type: "text", text }], isError: true };
+export function toolError(call: Pick<Call, "message" | "modern">, text: string): Response {
+  return resultOf(call, { content: [{ type: "text", text }], isError: true });
+}
+
+function resultOf(
+  { message, modern }: Pick<Call, "message" | "modern">,
+  result: Result,
+  resultType = "complete",
+): Response {
   return Response.json({
     jsonrpc: "2.0",
     id: message.id,
-    result: modern ? { resultType: "complete", ...result } : result,
+    result: modern ? { resultType, ...result } : result,
   });
+}
+
+/** The answer to a GET or DELETE of somebody who has to connect first: there is no stream (L05), and nothing to keep. */
+export function streamWithout(passage: Passage, early: EarlySessions): Response {
+  early.check(passage);
+  if (passage.request.method === "GET") return noStream();
+  early.end(passage);
+  return new Response(null, { status: 204 });
+}
+
+/** The plain no to a GET (L05, Q-20). */
+export function noStream(allow = "POST"): Response {
+  const body = { code: "method_not_allowed", message: "Cannot open a stream here: the server has none" };
+  return Response.json(body, { status: 405, headers: { allow } });
 }

@@ -25,6 +25,8 @@ export interface RelayTarget {
   readonly credentialType: "static" | "oauth";
   /** The longest silence of this server, in milliseconds; null where the setting for all counts. */
   readonly timeoutMs: number | null;
+  /** `legacy` for a server that is known to speak nothing after the handshake era; null where that is not known. */
+  readonly era: "legacy" | null;
   readonly target: OutboundTarget;
   /** What the upstream listed last; null where it never answered. */
   readonly tools: connections.ParsedConnection["tools"];
@@ -58,6 +60,8 @@ export interface Refusal {
   readonly challenge: string | null;
   /** True where the message had been sent a second time already. */
   readonly again: boolean;
+  /** What was asked for, such as a tool's name. */
+  readonly operation?: string;
 }
 
 /** Our client side: finds where a connection's messages go and what identifies us there. Made once. */
@@ -184,6 +188,7 @@ export class Upstream {
       plain: credentialMode === "shared" && credentialType === "static",
       credentialMode,
       credentialType,
+      era: null,
       timeoutMs: options.timeout_seconds === undefined ? null : options.timeout_seconds * 1000,
     });
   }

@@ -55,19 +55,40 @@ function keeping(): typeof fetch {
   };
 }
 
-/** Connects a client that answers what servers ask. */
-export async function connectClient({ url, key }: Pick<Site, "url" | "key">, mode: Mode): Promise<AnyClient> {
-  const options = { requestInit: { headers: { authorization: `Bearer ${key}` } }, fetch: keeping() };
+/** What a client's person does with a link. */
+export type OpenLink = (url: string, message: string) => Promise<"accept" | "decline">;
+
+/** Connects a client that answers what servers ask; one with `openLink` says that it opens links. */
+export async function connectClient(
+  { url, key }: Pick<Site, "url" | "key">,
+  mode: Mode,
+  openLink?: OpenLink,
+): Promise<AnyClient> {
+  const requestInit = { headers: { authorization: `Bearer ${key}` } };
+  const options = { requestInit, fetch: keeping(), openLink };
   return mode === "old" ? await old(new URL(url), options) : await current(new URL(url), options, mode);
 }
 
-type Options = { requestInit: RequestInit; fetch: typeof fetch };
+type Options = { requestInit: RequestInit; fetch: typeof fetch; openLink: OpenLink | undefined };
 
-async function current(url: URL, options: Options, mode: Exclude<Mode, "old">): Promise<AnyClient> {
+function capabilitiesFor(openLink: OpenLink | undefined) {
+  return { ...capabilities, elicitation: { form: {}, ...openLink && { url: {} } } };
+}
+
+async function answerTo(params: object, openLink: OpenLink | undefined) {
+  if (!openLink || !("url" in params) || !("message" in params)) return elicited;
+  return { action: await openLink(String(params.url), String(params.message)) };
+}
+
+async function current(
+  url: URL,
+  { openLink, ...options }: Options,
+  mode: Exclude<Mode, "old">,
+): Promise<AnyClient> {
   const versionNegotiation = { mode: mode === "pin" ? { pin: "2026-07-28" } : mode };
-  const client = new Client(info, { capabilities, versionNegotiation });
+  const client = new Client(info, { capabilities: capabilitiesFor(openLink), versionNegotiation });
   client.setRequestHandler("sampling/createMessage", () => sampled);
-  client.setRequestHandler("elicitation/create", () => elicited);
+  client.setRequestHandler("elicitation/create", ({ params }) => answerTo(params, openLink));
   client.setRequestHandler("roots/list", () => roots);
   const transport = new StreamableHTTPClientTransport(url, options);
   await client.connect(transport);
@@ -84,10 +105,13 @@ async function current(url: URL, options: Options, mode: Exclude<Mode, "old">): 
   };
 }
 
-async function old(url: URL, options: Options): Promise<AnyClient> {
-  const client = new OldClient(info, { capabilities });
+async function old(url: URL, { openLink, ...options }: Options): Promise<AnyClient> {
+  const client = new OldClient(info, { capabilities: capabilitiesFor(openLink) });
   client.setRequestHandler(CreateMessageRequestSchema, () => sampled);
-  client.setRequestHandler(ElicitRequestSchema, () => elicited);
+  client.setRequestHandler(
+    ElicitRequestSchema,
+    ({ params }: { params: object }) => answerTo(params, openLink),
+  );
   client.setRequestHandler(ListRootsRequestSchema, () => roots);
   const transport = new OldTransport(url, options);
   await client.connect(transport as Parameters<typeof client.connect>[0]);
