@@ -24,7 +24,7 @@ export class InsertThread {
   }
 
   /** Inserts the rows of journal lines, one group at a time; returns why that failed, or null. */
-  async insert(lines: readonly string[]): Promise<string | null> {
+  async insert(lines: Uint8Array): Promise<string | null> {
     if (this.#broken !== null) return this.#broken;
     const { promise, resolve } = Promise.withResolvers<string | null>();
     this.#settle = resolve;

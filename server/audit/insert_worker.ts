@@ -5,14 +5,15 @@ import * as auditLog from "../storage/audit_log.ts";
 import { openDatabase } from "../storage/database.ts";
 import { type Row, rowOfLine } from "./entry.ts";
 import type { InsertAnswer } from "./insert_thread.ts";
+import { textsOf } from "./segment.ts";
 
 let database: ReturnType<typeof openDatabase> | undefined;
 
-self.onmessage = async ({ data }: MessageEvent<string[]>) => {
+self.onmessage = async ({ data }: MessageEvent<Uint8Array>) => {
   const answer: InsertAnswer = { failure: null };
   try {
     const rows: Row[] = [];
-    for (const line of data) {
+    for (const line of textsOf(data)) {
       const row = rowOfLine(line);
       if (!row) throw new Error("a line is not a row");
       rows.push(row);

@@ -7,6 +7,7 @@ import { within } from "./deadline.ts";
 import { type Row, rowOfLine } from "./entry.ts";
 import { InsertThread } from "./insert_thread.ts";
 import type { Journal } from "./journal.ts";
+import { textsOf } from "./segment.ts";
 
 /** 64 rows keep the event loop for about 2 ms where the database runs in this thread. */
 const batch = { lines: 64, bytes: 256 * 1024 };
@@ -155,12 +156,12 @@ export class Mover {
       const chunk = this.#journal.read(limits);
       if (!chunk) return "last";
       if (!(thread && await this.#insertIn(thread, chunk.lines))) {
-        await this.#insert(this.#parse(chunk.lines));
+        await this.#insert(this.#parse(textsOf(chunk.lines)));
       }
-      this.#journal.advance(chunk.bytes);
+      this.#journal.advance(chunk.lines.length);
       if (this.#failures > 0) this.#log.info("audit log is moving again", { backlogBytes: this.backlog });
       this.#failures = 0;
-      return chunk.lines.length === limits.lines || this.backlog >= batch.bytes ? "more" : "last";
+      return chunk.count === limits.lines || this.backlog >= batch.bytes ? "more" : "last";
     } catch (error) {
       if (this.#failures === 0) {
         this.#log.error("cannot move the audit log into the database; its rows wait in the journal", {
@@ -190,7 +191,7 @@ export class Mover {
   }
 
   /** True where the thread has put the rows into the database; false where this thread has to try and say why. */
-  async #insertIn(thread: InsertThread, lines: readonly string[]): Promise<boolean> {
+  async #insertIn(thread: InsertThread, lines: Uint8Array): Promise<boolean> {
     try {
       const failure = await within(this.#timeoutMs, thread.insert(lines));
       if (failure === null) return true;

@@ -4,13 +4,18 @@ export interface ReadLimits {
   bytes: number;
 }
 
-/** Some whole lines, and how far `advance` goes once they need not be kept any longer. */
+/** Some whole lines as they stand in the file; `advance` goes on by their length once they need not be kept. */
 export interface Chunk {
-  lines: string[];
-  bytes: number;
+  lines: Uint8Array;
+  count: number;
 }
 
 const lineFeed = 10;
+
+/** The lines as texts, without their line feeds. */
+export function textsOf(lines: Uint8Array): string[] {
+  return new TextDecoder().decode(lines.subarray(0, -1)).split("\n");
+}
 
 /** One file of the journal: lines are appended at its end and read from its beginning. */
 export class Segment {
@@ -81,10 +86,8 @@ export class Segment {
   read(limits: ReadLimits): Chunk | null {
     for (let bytes = limits.bytes;; bytes *= 4) {
       const window = this.#window(Math.min(bytes, this.unread));
-      const end = endOfLines(window, limits.lines);
-      if (end > 0) {
-        return { lines: new TextDecoder().decode(window.subarray(0, end - 1)).split("\n"), bytes: end };
-      }
+      const { end, count } = wholeLines(window, limits.lines);
+      if (count > 0) return { lines: window.subarray(0, end), count };
       if (window.length === this.unread) return null;
     }
   }
@@ -128,13 +131,15 @@ export class Segment {
   }
 }
 
-/** The number of bytes up to and including the line feed of at most the `lines`th line. */
-function endOfLines(bytes: Uint8Array, lines: number): number {
+/** How many whole lines there are, at most `most`, and where they end. */
+function wholeLines(bytes: Uint8Array, most: number): { end: number; count: number } {
   let end = 0;
-  for (let count = 0; count < lines; count++) {
+  let count = 0;
+  while (count < most) {
     const at = bytes.indexOf(lineFeed, end);
     if (at < 0) break;
     end = at + 1;
+    count++;
   }
-  return end;
+  return { end, count };
 }

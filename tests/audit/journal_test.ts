@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Journal } from "../../server/audit/journal.ts";
+import { textsOf } from "../../server/audit/segment.ts";
 import { run } from "../support/processes.ts";
 
 async function withRoot(fn: (root: string) => Promise<void>): Promise<void> {
@@ -15,9 +16,11 @@ async function withRoot(fn: (root: string) => Promise<void>): Promise<void> {
 function drain(journal: Journal, limits = { lines: 64, bytes: 4096 }): string[] {
   const all: string[] = [];
   for (let chunk = journal.read(limits); chunk; chunk = journal.read(limits)) {
-    assert.ok(chunk.lines.length <= limits.lines);
-    all.push(...chunk.lines);
-    journal.advance(chunk.bytes);
+    assert.ok(chunk.count <= limits.lines);
+    const texts = textsOf(chunk.lines);
+    assert.equal(texts.length, chunk.count);
+    all.push(...texts);
+    journal.advance(chunk.lines.length);
   }
   assert.equal(journal.moved, journal.appended);
   return all;
@@ -43,10 +46,13 @@ Deno.test("journal: lines come out as they went in, however they are read", asyn
     assert.equal(journal.appended, new TextEncoder().encode(lines.join("\n")).length + 1);
     const first = journal.read({ lines: 1, bytes: 16 });
     assert.ok(
-      first?.lines.length === 1 && first.lines[0] === lines[0],
+      first?.count === 1 && textsOf(first.lines)[0] === lines[0],
       "a line longer than the limit is given whole",
     );
-    assert.ok(journal.read({ lines: 1, bytes: 16 })?.bytes === first.bytes, "until it is forgotten");
+    assert.ok(
+      journal.read({ lines: 1, bytes: 16 })?.lines.length === first.lines.length,
+      "until it is forgotten",
+    );
     const all = drain(journal);
     assert.deepEqual(all.map((line) => line.length), lines.map((line) => line.length));
     assert.ok(all.every((line, i) => line === lines[i]));
@@ -92,7 +98,7 @@ Deno.test("journal: one that is closed with lines is taken over by the next, in 
   await withRoot(async (root) => {
     const one = await Journal.open(root);
     for (const line of ["a", "b", "c"]) one.append(`${line}\n`);
-    one.advance(one.read({ lines: 1, bytes: 4096 })?.bytes ?? 0);
+    one.advance(one.read({ lines: 1, bytes: 4096 })?.lines.length ?? 0);
     const two = await Journal.open(root);
     assert.equal(two.appended, 0, "a living journal is left alone");
     two.append("of two\n");

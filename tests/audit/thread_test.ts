@@ -5,16 +5,16 @@ import { withDatabase } from "../support/databases.ts";
 import { entry, openAudit, requestIds, withFolder, withoutTable } from "./support.ts";
 
 const ids = (count: number) => Array.from({ length: count }, (_, i) => `req_${String(i).padStart(5, "0")}`);
-const line = (id: string) => lineOf(rowOf(entry(id))).trimEnd();
+const lines = (...of: string[]) =>
+  new TextEncoder().encode(of.map((id) => lineOf(rowOf(entry(id)))).join(""));
 
 Deno.test("audit thread: rows are in the database when it says so, and once", async () => {
   await withDatabase("sqlite", (url) =>
     withFolder(url, async (db) => {
       const thread = new InsertThread(url);
-      const lines = ids(300).map(line);
-      assert.equal(await thread.insert(lines), null);
+      assert.equal(await thread.insert(lines(...ids(300))), null);
       assert.deepEqual(await requestIds(db), ids(300));
-      assert.equal(await thread.insert(lines), null, "what is there already is left as it is");
+      assert.equal(await thread.insert(lines(...ids(300))), null, "what is there already is left as it is");
       assert.deepEqual(await requestIds(db), ids(300));
       thread.close();
     }));
@@ -24,11 +24,11 @@ Deno.test("audit thread: says why it cannot, and goes on", async () => {
   await withDatabase("sqlite", (url) =>
     withFolder(url, async (db) => {
       const thread = new InsertThread(url);
-      assert.match(await thread.insert(["{"]) ?? "", /not a row/);
+      assert.match(await thread.insert(new TextEncoder().encode("{\n")) ?? "", /not a row/);
       const bringBack = await withoutTable(db);
-      assert.match(await thread.insert([line("req_a")]) ?? "", /audit_log/);
+      assert.match(await thread.insert(lines("req_a")) ?? "", /audit_log/);
       await bringBack();
-      assert.equal(await thread.insert([line("req_a")]), null);
+      assert.equal(await thread.insert(lines("req_a")), null);
       assert.deepEqual(await requestIds(db), ["req_a"]);
       thread.close();
     }));
@@ -36,8 +36,8 @@ Deno.test("audit thread: says why it cannot, and goes on", async () => {
 
 Deno.test("audit thread: a database that does not open is told for every group", async () => {
   const thread = new InsertThread("file:/proc/none/mesh.db");
-  assert.notEqual(await thread.insert([line("req_a")]), null);
-  assert.notEqual(await thread.insert([line("req_b")]), null);
+  assert.notEqual(await thread.insert(lines("req_a")), null);
+  assert.notEqual(await thread.insert(lines("req_b")), null);
   thread.close();
 });
 
