@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import type { Log } from "./log.ts";
 import type { Outbound } from "./outbound.ts";
 import type { Db } from "./storage/dialect.ts";
+import type { SigningKeys } from "./upstream/signing_keys.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 import type { Vault } from "./vault.ts";
 
@@ -16,5 +17,6 @@ export interface Services {
   readonly audit: Audit;
   readonly identities: Identities;
   readonly outbound: Outbound;
+  readonly signingKeys: SigningKeys;
   readonly upstream: Upstream;
 }

@@ -5,6 +5,7 @@ import { Log } from "./log.ts";
 import { Outbound } from "./outbound.ts";
 import type { Services } from "./services.ts";
 import { migrate, openDatabase, refuseNewer } from "./storage/database.ts";
+import { SigningKeys } from "./upstream/signing_keys.ts";
 import { Upstream } from "./upstream/upstream.ts";
 import { findMasterKeys, openVault } from "./vault.ts";
 
@@ -33,9 +34,10 @@ export async function startServices(config: Config): Promise<Services> {
       retentionDays: config.auditRetentionDays,
     });
     const identities = new Identities({ db, log });
+    const signingKeys = new SigningKeys({ db, vault });
     const upstream = new Upstream({ db, vault, outbound, log, config });
     vault.watch(log);
-    return Object.freeze({ config, log, db, vault, audit, identities, outbound, upstream });
+    return Object.freeze({ config, log, db, vault, audit, identities, outbound, signingKeys, upstream });
   } catch (error) {
     await db.destroy();
     throw error;

@@ -1,4 +1,4 @@
-import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
 import { Lifecycle } from "../lifecycle.ts";
 import type { Services } from "../services.ts";
 import { CleanUp } from "./cleanup.ts";
@@ -40,6 +40,8 @@ export function oauthRoutes(
   app.on(["GET", "OPTIONS"], forms(server), open, (c) => c.json(serverMetadata(config)));
   app.on(["GET", "OPTIONS"], forms(openId), open, (c) => c.json(openIdMetadata(config)));
   app.on(["GET", "OPTIONS"], below(endpoints.keys), open, (c) => c.json({ keys: [] }));
+  // Apart from the former, as no token of this authorization server is a JWT: these sign what upstreams are sent.
+  app.on(["GET", "OPTIONS"], below("/.well-known/jwks.json"), open, showIdentityKeys(services));
 
   const programs = {
     token: tokenEndpoint(services),
@@ -57,6 +59,14 @@ export function oauthRoutes(
     app.on(["GET", "PUT", "PATCH", "DELETE"], at, open, notAllowed);
   }
   return app;
+}
+
+/** The keys by which upstreams verify identity tokens. */
+function showIdentityKeys({ signingKeys }: Services): Handler {
+  return async (c) => {
+    const keys = await signingKeys.published();
+    return c.json(keys, 200, { "cache-control": `public, max-age=${signingKeys.maxAge}` });
+  };
 }
 
 /** Any page may ask these: no cookie counts here (AS05, Q-21). */

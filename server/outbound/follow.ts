@@ -15,7 +15,7 @@ export interface OutboundInit extends RequestInit {
   /** Between two received bytes of the body; 5 minutes when absent. */
   idleTimeoutMs?: number;
   /** Of a target, for the origin of the URL alone: a redirect elsewhere goes without it. */
-  identity?: TlsIdentity | null;
+  identity?: TlsIdentity | null | undefined;
 }
 
 type Exchange = (target: OutboundTarget, request: OutboundRequest) => Promise<OutboundExchange>;
