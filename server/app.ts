@@ -24,6 +24,7 @@ import * as apiKeys from "./pages/api_keys.tsx";
 import * as applications from "./pages/applications.tsx";
 import { checkConnection } from "./pages/connection_check.tsx";
 import * as connectClient from "./pages/connection_connect.tsx";
+import * as connectionCredentials from "./pages/connection_credentials.tsx";
 import * as connectionLists from "./pages/connection_lists.tsx";
 import * as newConnection from "./pages/connection_new.tsx";
 import * as connectionSettings from "./pages/connection_settings.tsx";
@@ -179,8 +180,14 @@ function mountConnections(app: Hono<VisitEnv>, { page, send }: Steps): void {
   app.get("/connections/:id/resources", ...page, connectionLists.showResources);
   app.get("/connections/:id/prompts", ...page, connectionLists.showPrompts);
   app.get("/connections/:id/activity", ...page, connectionLists.showConnectionActivity);
-  app.get("/connections/:id/credentials", ...page, (c) => connectionSettings.showCredentials(c));
-  app.post("/connections/:id/credentials", ...send, connectionSettings.saveCredentials);
+  app.get("/connections/:id/credentials", ...page, (c) => connectionCredentials.showCredentials(c));
+  app.post("/connections/:id/credentials", ...send, connectionCredentials.saveCredentials);
+  app.get(
+    "/connections/:id/credentials/:owner/disconnect",
+    ...page,
+    connectionCredentials.showEndCredential,
+  );
+  app.post("/connections/:id/credentials/:owner/disconnect", ...send, connectionCredentials.endCredential);
   app.get("/connections/:id/settings", ...page, (c) => connectionSettings.showConnectionSettings(c));
   app.post("/connections/:id/settings", ...send, connectionSettings.saveConnectionSettings);
   app.get("/connections/:id/delete", ...page, (c) => connectionSettings.showDeleteConnection(c));

@@ -2,41 +2,36 @@ import type { FormState, Shell } from "./types.ts";
 import { Badge, type Tone } from "./components/badge.tsx";
 import { Button, ButtonLink } from "./components/button.tsx";
 import { Card, PageHead } from "./components/card.tsx";
+import { CredentialFields } from "./components/credential_fields.tsx";
 import { entered, Form, FormMessage, TextAreaField, TextField } from "./components/form.tsx";
 import { Cell, Row, Table } from "./components/table.tsx";
+import { saysTheWay, WayFields } from "./components/way_fields.tsx";
 import { plural } from "./format.ts";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
 
-/** Posts url, title, description, token and headers to /connections. */
+/** Posts url, title, description, the fields of the credential, and those of the way to the server to /connections. */
 export interface NewConnectionPageProps {
   shell: Shell;
+  redirectUri: string;
   form?: FormState;
 }
 
 function MoreFields({ form }: { form: FormState | undefined }) {
-  const given = ["headers", "description"].some((name) => form?.values?.[name] || form?.errors?.[name]);
+  const given = Boolean(form?.values?.description || form?.errors?.description) || saysTheWay(form);
   return (
     <details class="fold" open={given}>
-      <summary>Description and further headers</summary>
+      <summary>Description, time-out and certificates</summary>
       <div class="stack">
         <TextAreaField {...entered(form, "description")} label="Description" note="optional" rows={2} />
-        <TextAreaField
-          {...entered(form, "headers")}
-          label="Headers"
-          note="optional"
-          mono
-          rows={3}
-          placeholder="X-Api-Key: value"
-          hint="One a line, name and value with a colon between. Values are stored encrypted."
-        />
+        <WayFields form={form} />
       </div>
     </details>
   );
 }
 
 /** A new connection from the URL of an MCP server. */
-export function NewConnectionPage({ shell, form }: NewConnectionPageProps) {
+export function NewConnectionPage({ shell, redirectUri, form }: NewConnectionPageProps) {
   return (
     <Layout title="New connection" shell={shell} place="connections">
       <PageHead
@@ -64,16 +59,7 @@ export function NewConnectionPage({ shell, form }: NewConnectionPageProps) {
             autocomplete="off"
             hint="Without one, the server's host name is taken."
           />
-          <TextField
-            {...entered(form, "token")}
-            value=""
-            label="Token"
-            note="optional"
-            type="password"
-            autocomplete="off"
-            mono
-            hint="Sent as Authorization: Bearer. It is stored encrypted and never shown again."
-          />
+          <CredentialFields form={form} redirectUri={redirectUri} />
           <MoreFields form={form} />
           <div class="row end">
             <ButtonLink href={paths.connections}>Cancel</ButtonLink>

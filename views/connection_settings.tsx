@@ -2,13 +2,16 @@ import type { FormState } from "./types.ts";
 import { Button, ButtonLink } from "./components/button.tsx";
 import { Card } from "./components/card.tsx";
 import { Check, entered, Form, FormMessage, TextAreaField, TextField } from "./components/form.tsx";
+import { saysTheWay, WayFields } from "./components/way_fields.tsx";
 import { ConfirmPage } from "./confirm.tsx";
 import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
 import { plural } from "./format.ts";
 import { paths } from "./paths.ts";
 import type { Shell } from "./types.ts";
 
-/** Posts title, description, url and status to /connections/:id/settings. */
+/**
+ * Posts title, description, url, status, and the fields of the way to the server to /connections/:id/settings.
+ */
 export interface ConnectionSettingsPageProps extends ConnectionPageProps {
   form?: FormState;
 }
@@ -58,6 +61,14 @@ function SettingsForm({ shell, connection, form }: ConnectionSettingsPageProps) 
       <StatusChoice
         status={form?.values?.status ?? (connection.status === "inactive" ? "inactive" : "active")}
       />
+      {connection.connection_type !== "STDIO" && (
+        <details class="fold" open={saysTheWay(form, connection)}>
+          <summary>Who calls, time-out and certificates</summary>
+          <div class="stack">
+            <WayFields form={form} connection={connection} />
+          </div>
+        </details>
+      )}
       <div class="row">
         <Button kind="main">Save</Button>
       </div>
@@ -83,66 +94,6 @@ export function ConnectionSettingsPage(props: ConnectionSettingsPageProps) {
               Delete connection…
             </ButtonLink>
           </div>
-        </Card>
-      </div>
-    </ConnectionFrame>
-  );
-}
-
-/** Posts token, remove_token, headers and remove_header (repeated) to /connections/:id/credentials. */
-export interface ConnectionCredentialsPageProps extends ConnectionPageProps {
-  form?: FormState;
-}
-
-/** The token and headers that Mesh adds to every call; values are written, never shown. */
-export function ConnectionCredentialsPage(props: ConnectionCredentialsPageProps) {
-  const { shell, connection, form } = props;
-  const headers = Object.keys(connection.connection_headers?.headers ?? {});
-  return (
-    <ConnectionFrame {...props} tab="credentials">
-      <div class="stack narrow">
-        <Card>
-          <Form csrf={shell.csrf} action={paths.connectionTab(connection.id, "credentials")} class="stack">
-            <FormMessage state={form} />
-            <p class="second">
-              Mesh adds these to every call. They are stored encrypted and never shown again, to anybody.
-            </p>
-            <TextField
-              {...entered(form, "token")}
-              value=""
-              label="Token"
-              type="password"
-              autocomplete="off"
-              mono
-              placeholder={connection.has_token ? "A token is stored; paste another to replace it" : ""}
-              hint="Sent as Authorization: Bearer."
-            />
-            {connection.has_token && (
-              <Check id="remove-token" name="remove_token" value="1">Remove the stored token</Check>
-            )}
-            {headers.length > 0 && (
-              <fieldset>
-                <legend>Stored headers</legend>
-                {headers.map((name, index) => (
-                  <Check id={`remove-header-${index}`} name="remove_header" value={name}>
-                    {"Remove "}
-                    <code>{name}</code>
-                  </Check>
-                ))}
-              </fieldset>
-            )}
-            <TextAreaField
-              {...entered(form, "headers")}
-              label={headers.length > 0 ? "Add or replace headers" : "Headers"}
-              mono
-              rows={3}
-              placeholder="X-Api-Key: value"
-              hint="One a line, name and value with a colon between."
-            />
-            <div class="row">
-              <Button kind="main">Save</Button>
-            </div>
-          </Form>
         </Card>
       </div>
     </ConnectionFrame>

@@ -101,8 +101,24 @@ export interface Connection {
   status_reason?: string | null | undefined;
   has_token?: boolean | undefined;
   has_oauth?: boolean | undefined;
+  credential_mode?: "shared" | "per_user" | undefined;
+  credential_type?: "static" | "oauth" | undefined;
+  /** Headers whose values each person gives; null where it is a token. */
+  personal_headers?: readonly string[] | null | undefined;
+  /** What is said of the OAuth client; its secrets are masked. */
+  oauth_config?: Readonly<Record<string, unknown>> | null | undefined;
+  options?: ConnectionOptions | null | undefined;
+  has_client_certificate?: boolean | undefined;
   created_at?: string | undefined;
   updated_at?: string | undefined;
+}
+
+/** What a connection says of the way to its server beside its address. */
+export interface ConnectionOptions {
+  timeout_seconds?: number | null | undefined;
+  identity_token?: boolean | null | undefined;
+  /** PEM. */
+  ca_certificates?: string | null | undefined;
 }
 
 /** Headers of an HTTP upstream or the command of a STDIO one; values are absent or masked. */

@@ -16,6 +16,9 @@ export interface ConnectionFacts {
   prompts: Prompt[] | null;
 }
 
+/** A connection with all that its server lists. */
+export type ConnectionItem = Awaited<ReturnType<typeof findConnection>>;
+
 /** The connection that the path names. Throws `not_found`, also for one of another organization. */
 export async function findConnection(c: VisitContext) {
   const id = param(c, "id");

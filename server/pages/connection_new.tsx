@@ -10,7 +10,15 @@ import { perform } from "../actions/action.ts";
 import { importConnections as importAll } from "../actions/connection_import.ts";
 import { createConnection as create } from "../actions/connections.ts";
 import { goTo, type VisitContext } from "../visit.ts";
-import { headersIn } from "./header_lines.ts";
+import {
+  credentialData,
+  credentialNames,
+  enteredCredential,
+  enteredWay,
+  redirectUri,
+  wayData,
+  wayNames,
+} from "./credential_form.ts";
 import { attempt, contextOf, demand, shellOf } from "./page.ts";
 
 /** The form for a connection from a URL. */
@@ -22,27 +30,34 @@ export async function showNewConnection(c: VisitContext): Promise<Response> {
 /** Makes a connection and leads to it, whether or not its server answered. */
 export async function createConnection(c: VisitContext): Promise<Response> {
   const form = c.get("form");
-  const values = { ...form.pick("url", "title", "description", "headers"), token: "" };
+  const values = {
+    ...form.pick("url", "title", "description"),
+    ...enteredCredential(form),
+    ...enteredWay(form),
+  };
   const names = {
+    ...credentialNames(form),
+    ...wayNames,
     "data.connection_url": "url",
     "data.title": "title",
     "data.description": "description",
-    "data.connection_token": "token",
-    "data.connection_headers": "headers",
   };
   return await attempt({ values, names }, {
     run: async () => {
-      const headers = headersIn(form.text("headers"));
       const { item } = await perform(create, contextOf(c), {
         data: {
           title: form.text("title").trim() || hostOf(form.text("url")),
           connection_url: form.text("url"),
           description: form.text("description") || null,
-          connection_token: form.text("token") || null,
-          connection_headers: headers && { headers },
+          ...credentialData(form, null),
+          ...wayData(form, null),
         },
       });
-      return goTo(c, paths.connection(item.id), madeFlash(item));
+      // Whose account it is to be comes next.
+      const place = item.credential_type === "oauth" || item.credential_mode === "per_user"
+        ? paths.connectionTab(item.id, "credentials")
+        : paths.connection(item.id);
+      return goTo(c, place, madeFlash(item));
     },
     again: (state, status) => show(c, state, status),
   });
@@ -50,8 +65,21 @@ export async function createConnection(c: VisitContext): Promise<Response> {
 
 /** Says how a new connection does. */
 export function madeFlash(
-  item: { title: string; status: string; status_reason: string | null; tools: unknown[] | null },
+  item: {
+    title: string;
+    status: string;
+    tools: unknown[] | null;
+    credential_mode?: string;
+    credential_type?: string;
+  },
 ): Flash {
+  if (item.credential_mode === "per_user") {
+    return { kind: "good", text: `${item.title} is added. Each person connects their own account now.` };
+  }
+  if (item.credential_type === "oauth" && item.status === "error") {
+    const text = `${item.title} is added, and wants somebody to sign in. Say whose account it is to be.`;
+    return { kind: "info", text };
+  }
   if (item.status !== "error") {
     return {
       kind: "good",
@@ -66,7 +94,11 @@ function hostOf(url: string): string {
 }
 
 async function show(c: VisitContext, form?: FormState, status: 200 | 409 | 422 | 429 = 200) {
-  return await c.html(<NewConnectionPage shell={await shellOf(c)} {...(form && { form })} />, status);
+  const uri = redirectUri(c);
+  return await c.html(
+    <NewConnectionPage shell={await shellOf(c)} redirectUri={uri} {...(form && { form })} />,
+    status,
+  );
 }
 
 /** The form for an mcp.json. */

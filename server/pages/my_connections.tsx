@@ -17,8 +17,10 @@ export async function showMyConnections(c: VisitContext): Promise<Response> {
     q: (c.req.query("q") ?? "").trim().slice(0, 200),
     status: oneOf(c.req.query("status"), ["", "needs_attention", "not_connected", "connected"]),
   };
-  const all = (await perform(listCredentials, contextOf(c), {})).items.toSorted((one, other) =>
-    order[one.status] - order[other.status] || one.title.localeCompare(other.title, "en")
+  const { items: known } = await perform(listCredentials, contextOf(c), {});
+  // One that is switched off, or that no person signs in for, wants nothing of anybody.
+  const all = known.filter((item) => item.can_connect || item.status !== "not_connected").toSorted(
+    (one, other) => order[one.status] - order[other.status] || one.title.localeCompare(other.title, "en"),
   );
   const matching = all.filter((item) => matches(item, query));
   const place = pageOf(c, pageSize);

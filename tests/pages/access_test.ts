@@ -46,6 +46,8 @@ const rows: Row[] = [
   { route: "POST /connections/:conn/test", ...managedOfOne },
   { route: "POST /connections/:conn/credentials", user: 403, admin: 303, foreigner: 404 },
   { route: "POST /connections/:conn/settings", user: 403, admin: 422, foreigner: 404, form: { title: "" } },
+  { route: "GET /connections/:own/credentials/:member/disconnect", user: 403, admin: 404, foreigner: 404 },
+  { route: "POST /connections/:own/credentials/:member/disconnect", user: 403, admin: 404, foreigner: 404 },
   { route: "GET /my-connections", ...page },
   { route: "GET /my-connections/:conn", ...ofOne },
   { route: "GET /my-connections/:own", ...ofOne },

@@ -5,11 +5,7 @@ import {
   ConnectionPromptsPage,
   ConnectionResourcesPage,
 } from "../../views/connection_lists.tsx";
-import {
-  ConnectionCredentialsPage,
-  ConnectionSettingsPage,
-  DeleteConnectionPage,
-} from "../../views/connection_settings.tsx";
+import { ConnectionSettingsPage, DeleteConnectionPage } from "../../views/connection_settings.tsx";
 import { connectionPage, info, logsOf, none, type Sample, type Say, wrong } from "./data.ts";
 
 function broken(say: Say): ConnectionPageProps {
@@ -72,10 +68,6 @@ export function details(say: Say): Sample[] {
   const base = say("http://localhost:3000");
   return [
     {
-      name: "credentials",
-      page: <ConnectionCredentialsPage {...page} form={wrong(say, "token", "headers")} />,
-    },
-    {
       name: "connection-activity",
       page: <ConnectionActivityPage {...page} logs={logsOf(say)} info={info} />,
     },
@@ -87,6 +79,20 @@ export function details(say: Say): Sample[] {
     {
       name: "connection-settings-wrong",
       page: <ConnectionSettingsPage {...page} form={wrong(say, "title", "description", "url")} />,
+    },
+    {
+      name: "connection-settings-way",
+      page: (
+        <ConnectionSettingsPage
+          {...page}
+          connection={{
+            ...connection,
+            options: { timeout_seconds: 20, identity_token: true, ca_certificates: say("-----BEGIN") },
+            has_client_certificate: true,
+          }}
+          form={wrong(say, "timeout_seconds", "ca_certificates", "certificate", "certificate_key")}
+        />
+      ),
     },
     {
       name: "connection-delete",

@@ -37,13 +37,15 @@ export function connectionLists(say: Say): Sample[] {
 /** Making connections. */
 export function newConnections(say: Say): Sample[] {
   const shell = sampleShell(say);
+  const redirectUri = say("https://mesh.northwind.example/oauth/callback");
   return [
-    { name: "connection-new", page: <NewConnectionPage shell={shell} /> },
+    { name: "connection-new", page: <NewConnectionPage shell={shell} redirectUri={redirectUri} /> },
     {
       name: "connection-new-wrong",
       page: (
         <NewConnectionPage
           shell={shell}
+          redirectUri={redirectUri}
           form={wrong(say, "url", "title", "token", "description", "headers")}
         />
       ),

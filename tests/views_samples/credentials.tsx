@@ -1,4 +1,11 @@
-import type { Credential } from "../../views/credential_words.ts";
+import type { CredentialKind } from "../../views/components/credential_fields.tsx";
+import {
+  ConnectionCredentialsPage,
+  type ConnectionCredentialsPageProps,
+  EndCredentialPage,
+} from "../../views/connection_credentials.tsx";
+import type { Connection } from "../../views/types.ts";
+import type { Credential, CredentialHolder } from "../../views/credential_words.ts";
 import {
   DisconnectPage,
   ElsewherePage,
@@ -6,7 +13,18 @@ import {
   NothingToConnectPage,
 } from "../../views/my_connection.tsx";
 import { MyConnectionsPage } from "../../views/my_connections.tsx";
-import { ago, connectionOf, HOUR, info, none, type Sample, sampleShell, type Say, wrong } from "./data.ts";
+import {
+  ago,
+  connectionOf,
+  connectionPage,
+  HOUR,
+  info,
+  none,
+  type Sample,
+  sampleShell,
+  type Say,
+  wrong,
+} from "./data.ts";
 
 function credentialOf(say: Say, title: string, more: Partial<Credential> = {}): Credential {
   return {
@@ -141,5 +159,125 @@ export function myConnections(say: Say): Sample[] {
     },
     { name: "disconnect", page: <DisconnectPage shell={shell} item={linear} /> },
     { name: "disconnect-shared", page: <DisconnectPage shell={shell} item={notion} form={wrong(say)} /> },
+  ];
+}
+
+function holderOf(say: Say, name: string, more: Partial<CredentialHolder> = {}): CredentialHolder {
+  return {
+    user_id: say(`usr_${name.toLowerCase()}`),
+    name: say(name),
+    email: say(`${name.toLowerCase()}@northwind.example`),
+    status: "connected",
+    reason: null,
+    account: null,
+    connected_at: ago(30 * HOUR),
+    ...more,
+  };
+}
+
+function credentialsPage(say: Say, more: Partial<Connection> = {}): ConnectionCredentialsPageProps {
+  const page = connectionPage(say);
+  return {
+    ...page,
+    connection: { ...page.connection, ...more },
+    holders: [],
+    redirectUri: say("https://mesh.northwind.example/oauth/callback"),
+    connectUrl: say("https://mesh.northwind.example/my-connections/conn_linear"),
+  };
+}
+
+/** Whose credential a connection uses, and who has connected. */
+export function credentialSettings(say: Say): Sample[] {
+  const personal = { credential_mode: "per_user", credential_type: "oauth", has_token: false } as const;
+  const shared = { credential_mode: "shared", credential_type: "oauth", has_token: false } as const;
+  const broken = {
+    status: "needs_attention" as const,
+    reason: say("Linear ended the access. Reconnect to go on."),
+  };
+  const people = [
+    holderOf(say, "Priya", broken),
+    holderOf(say, "Omar", { ...broken, name: null }),
+    holderOf(say, "Ann", { account: say("ann@northwind.example") }),
+    holderOf(say, "Gone", { name: null, email: null }),
+  ];
+  const everybody = holderOf(say, "All", {
+    user_id: null,
+    name: null,
+    email: null,
+    account: say("mesh@northwind.example"),
+  });
+  const ofKind = (kind: CredentialKind, more: Partial<Connection>) => ({
+    name: `credentials-${kind}`,
+    page: <ConnectionCredentialsPage {...credentialsPage(say, more)} />,
+  });
+  const client = {
+    client_id: say("mesh"),
+    client_secret: "***",
+    private_key: "***",
+    scope: say("read write"),
+    authorization_server: say("https://auth.linear.app"),
+  };
+  return [
+    {
+      name: "credentials",
+      page: (
+        <ConnectionCredentialsPage
+          {...credentialsPage(say)}
+          form={wrong(say, "token", "headers", "oauth_client_id", "machine_private_key")}
+        />
+      ),
+    },
+    ofKind("none", { has_token: false, connection_headers: null }),
+    ofKind("headers", {
+      has_token: false,
+      credential_mode: "per_user",
+      personal_headers: [say("X-Api-Key"), say("X-Email")],
+    }),
+    ofKind("oauth", { ...shared, oauth_config: client }),
+    ofKind("client_credentials", {
+      ...shared,
+      oauth_config: { ...client, grant_type: "client_credentials" },
+    }),
+    {
+      name: "credentials-people",
+      page: <ConnectionCredentialsPage {...credentialsPage(say, personal)} holders={people} />,
+    },
+    {
+      name: "credentials-nobody",
+      page: <ConnectionCredentialsPage {...credentialsPage(say, personal)} holders={[]} />,
+    },
+    {
+      name: "credentials-shared",
+      page: <ConnectionCredentialsPage {...credentialsPage(say, shared)} holders={[everybody]} />,
+    },
+    {
+      name: "credentials-shared-broken",
+      page: (
+        <ConnectionCredentialsPage
+          {...credentialsPage(say, shared)}
+          holders={[{ ...everybody, ...broken }]}
+        />
+      ),
+    },
+    ...people.slice(0, 1).map((holder) => ({
+      name: "credential-end",
+      page: (
+        <EndCredentialPage
+          shell={sampleShell(say)}
+          connection={{ ...connectionOf(say, "Linear"), ...personal }}
+          holder={holder}
+        />
+      ),
+    })),
+    {
+      name: "credential-end-shared",
+      page: (
+        <EndCredentialPage
+          shell={sampleShell(say)}
+          connection={{ ...connectionOf(say, "Linear"), ...shared }}
+          holder={everybody}
+        />
+      ),
+    },
   ];
 }

@@ -1,6 +1,6 @@
 import { details, offers } from "./connection.tsx";
 import { connectionLists, imports, newConnections } from "./connections.tsx";
-import { myConnections } from "./credentials.tsx";
+import { credentialSettings, myConnections } from "./credentials.tsx";
 import type { Sample, Say } from "./data.ts";
 import { applications, consents } from "./oauth.tsx";
 import { outside } from "./outside.tsx";
@@ -17,6 +17,7 @@ const groups = [
   tools,
   offers,
   details,
+  credentialSettings,
   myConnections,
   activity,
   apiKeys,
