@@ -177,7 +177,7 @@ function whereabouts(
     return {
       keyFile: source.path,
       oldKeyFile: readKey(old) ? old : null,
-      next: ["running processes follow by themselves, and bring their own key files up to date", forget],
+      next: ["start the processes that are down; those that run follow, each with its own key file", forget],
     };
   }
   const keyFile = writes ? newKeyPath(config, newest.id) : null;

@@ -106,7 +106,9 @@ function help(first: string, second: string | undefined): number {
 }
 
 function overview(): string {
-  const lines = Object.values(commands).map(({ usage, help }) => `  ${usage.padEnd(36)}${help}`);
+  const lines = Object.values(commands).map(({ usage, help }) =>
+    usage.length < 36 ? `  ${usage.padEnd(36)}${help}` : `  ${usage}\n${" ".repeat(38)}${help}`
+  );
   return ["MCP Mesh, a gateway between AI clients and MCP servers", "", ...lines].join("\n");
 }
 
