@@ -48,7 +48,7 @@ function nameIn(claims: Record<string, unknown>): string | null {
     const value = claims[name];
     if (typeof value !== "string") continue;
     // deno-lint-ignore no-control-regex -- shown on pages and written to logs
-    const shown = value.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim();
+    const shown = value.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
     if (shown !== "") return shown.slice(0, maxLength);
   }
   return null;

@@ -69,8 +69,9 @@ async function probe(way: Way, url: string): Promise<Probed> {
     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }),
   });
   if (isTransient(answer.status)) throw troubled(answer, way, new URL(url).host);
-  const refused = answer.status === 401 || answer.status === 403;
-  return { refused, said: refused ? bearerChallenge(answer.headers.get("www-authenticate")) : null };
+  const { status, headers } = answer;
+  const said = status === 401 || status === 403 ? bearerChallenge(headers.get("www-authenticate")) : null;
+  return { refused: status === 401 || said !== null, said };
 }
 
 async function chooseServer(

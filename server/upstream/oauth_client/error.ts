@@ -96,6 +96,6 @@ export function quoted(text: string, secrets: readonly (string | null | undefine
   let shown = text;
   for (const secret of secrets) if (secret && secret.length >= 4) shown = shown.replaceAll(secret, "***");
   // deno-lint-ignore no-control-regex -- control characters would break a log line or a terminal
-  shown = shown.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim();
+  shown = shown.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
   return `'${shown.length > maxQuoted ? `${shown.slice(0, maxQuoted)}...` : shown}'`;
 }

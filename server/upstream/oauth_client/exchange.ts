@@ -1,10 +1,10 @@
-import type { Outbound, OutboundInit, OutboundTarget } from "../../outbound.ts";
+import type { Outbound, OutboundInit, OutboundTarget, TlsIdentity } from "../../outbound.ts";
 import { type Attempt, failed, fromNetwork, OauthError } from "./error.ts";
 
 /** How requests about one connection go out, and what their failures name. */
 export interface Way extends Attempt {
   readonly outbound: Outbound;
-  /** The connection's, whose certificates hold for its own origin. */
+  /** The connection's, for its certificates. */
   readonly target?: OutboundTarget | null | undefined;
 }
 
@@ -35,7 +35,7 @@ export async function ask(
   url: string,
   { bodyless = false, ...init }: OutboundInit & { bodyless?: boolean } = {},
 ): Promise<Answer> {
-  const { host, origin } = new URL(url);
+  const { host } = new URL(url);
   try {
     const response = await way.outbound.fetch(url, {
       ...init,
@@ -43,7 +43,7 @@ export async function ask(
       maxBytes,
       headersTimeoutMs: timeoutMs,
       signal: AbortSignal.timeout(timeoutMs),
-      identity: origin === way.target?.origin ? way.target.identity : null,
+      identity: identityFor(way, url),
     });
     if (bodyless) await response.body?.cancel();
     const text = bodyless ? "" : await response.text();
@@ -51,6 +51,14 @@ export async function ask(
   } catch (error) {
     throw fromNetwork(error, way, host);
   }
+}
+
+// The certificates that a connection trusts hold for its authorization server too, which is often of the same house;
+// the connection's own certificate is shown to its server alone.
+function identityFor({ outbound, target }: Way, url: string): TlsIdentity | null {
+  const own = target?.identity ?? null;
+  if (own === null || new URL(url).origin === target?.origin) return own;
+  return outbound.target(url, { caCertificates: own.caCertificates }).identity;
 }
 
 /**
