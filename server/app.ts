@@ -37,11 +37,14 @@ import { showLog } from "./pages/log.tsx";
 import * as members from "./pages/members.tsx";
 import * as myConnection from "./pages/my_connection.tsx";
 import { showMyConnections } from "./pages/my_connections.tsx";
+import { finishConnecting } from "./pages/oauth_callback.tsx";
 import * as oauthClients from "./pages/oauth_clients.tsx";
 import * as organizations from "./pages/organizations.tsx";
 import * as settings from "./pages/settings.tsx";
 import type { Services } from "./services.ts";
 import { StaticFiles } from "./static.ts";
+import { clientDocument } from "./upstream/oauth_client/client_document.ts";
+import { callbackPath, clientDocumentPath } from "./upstream/oauth_client/types.ts";
 import { clientAddress, factsOf, type VisitEnv, type VisitMiddleware } from "./visit.ts";
 
 /** What the application is made of. */
@@ -95,6 +98,12 @@ export function makeApp(
     oauthRoutes(services, { lifecycle, clientAddress: (c) => clientAddress(c, services.config) }),
   );
 
+  // The mesh as a client of others; its id is this address, which has to be https (CL07).
+  app.get(clientDocumentPath, async (c) => {
+    const { baseUrl } = services.config;
+    return baseUrl.startsWith("https://") ? c.json(clientDocument(baseUrl)) : await showNotFound(c);
+  });
+
   app.get("/static/*", async (c) => {
     const path = c.req.path.slice("/static/".length);
     const wanted = { path, version: c.req.query("v"), ifNoneMatch: c.req.header("if-none-match") };
@@ -133,6 +142,8 @@ function mountLogin(app: Hono<VisitEnv>, services: Services, setupToken: string 
   app.on("GET", ["/api/auth/authorize", "/authorize"], visit, authorizePage(services));
   app.get("/consent", visit, showConsent);
   app.post("/consent", visit, form, answerConsent);
+
+  app.get(callbackPath, visit, finishConnecting);
 
   app.get("/setup", visit, setup.showSetup);
   app.post("/setup", visit, form, setup.setUp);

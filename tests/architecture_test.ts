@@ -102,6 +102,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "login",
     "access",
     "actions",
+    "upstream", // only for what the mesh publishes of itself as a client
     "base",
     "views",
   ],

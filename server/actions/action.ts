@@ -10,6 +10,8 @@ import * as connections from "../storage/connections.ts";
 export interface RequestFacts {
   readonly id: string;
   readonly userAgent: string | null;
+  /** The hash of the session behind a page: what a browser begins, only that browser ends. */
+  readonly sessionHash?: string;
   /** True for a page of the dashboard: what it only reads to show itself leaves no row in the log. */
   readonly viewing?: boolean;
 }
@@ -39,12 +41,19 @@ export interface Action<I extends z.ZodObject = z.ZodObject, O extends z.ZodObje
   readonly idempotent: boolean;
   readonly input: I;
   readonly output: O;
+  /** True for what the pages alone run: it is no tool, and the JSON API does not have it. */
+  readonly internal?: boolean;
   /** The organization that the input names, where it may be another than the active one. */
-  readonly organization?: (input: z.output<I>) => string | undefined;
+  readonly organization?: (
+    input: z.output<I>,
+    ctx: Context,
+  ) => string | undefined | Promise<string | undefined>;
   /** A second permission that the input decides, such as a tool of a connection; also what the log names. */
   readonly target?: (input: z.output<I>) => Target;
   /** What the log may hold of an input that was not accepted, where that is not the input itself. */
   readonly logged?: (rawInput: unknown) => unknown;
+  /** What the log may hold of an input that was accepted, where that is not the input itself. */
+  readonly loggedInput?: (input: z.output<I>) => unknown;
   /** True where it also runs for a person who belongs to no organization. */
   readonly withoutOrganization?: boolean;
   readonly run: (ctx: Context, input: z.output<I>) => Promise<z.input<O>>;
@@ -89,7 +98,7 @@ export async function perform<I extends z.ZodObject, O extends z.ZodObject>(
     const elsewhere = action.organization !== undefined && ctx.actor.kind === "session";
     if (!elsewhere) authorize(action, ctx.actor, call.target);
     const input = validate(action, rawInput);
-    call.input = input;
+    call.input = action.loggedInput ? action.loggedInput(input) : input;
     call.ctx = await inOrganizationOf(action, ctx, input);
     if (elsewhere) authorize(action, call.ctx.actor, call.target);
     if (action.target) authorizeTarget(action.target(input), call);
@@ -138,7 +147,7 @@ async function inOrganizationOf<I extends z.ZodObject>(
   ctx: Context,
   input: z.output<I>,
 ): Promise<Context> {
-  const organizationId = action.organization?.(input);
+  const organizationId = await action.organization?.(input, ctx);
   if (organizationId === undefined || organizationId === ctx.actor.organizationId) return ctx;
   const actor = await ctx.identities.actorIn(ctx.actor, organizationId);
   if (!actor) {

@@ -1,12 +1,14 @@
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
+import { sharedOwner } from "../storage/upstream_credentials.ts";
 import type { CatalogResult } from "../upstream/catalog.ts";
 import { headersOf, type Secrets } from "../upstream/credentials.ts";
 import type { Caller } from "../upstream/holders.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { type Context, organizationOf } from "./action.ts";
 import { listColumns } from "./connection_saving.ts";
-import { answerColumns, type ServerAnswer } from "./connection_status.ts";
+import { answerColumns, awaitsAuthorization, type ServerAnswer } from "./connection_status.ts";
+import { keepGrant, oauthConnection, oauthParts } from "./oauth_grants.ts";
 import { type CredentialSettings, settingsOf } from "./credential_settings.ts";
 
 /** A connection that is to be: what its server is asked with. */
@@ -25,13 +27,59 @@ export interface AskedDraft {
 export async function askServer(ctx: Context, draft: AskedDraft): Promise<ServerAnswer> {
   const peer = { title: draft.title, url: draft.url, headers: headersOf(draft.secrets) };
   const catalog = await ctx.upstream.catalog(peer);
-  return { catalog, settings: draft.settings };
+  const asksForToken = !catalog.ok && catalog.code === "http_401";
+  const found = draft.mayDiscover && asksForToken && await offersOauth(ctx, draft);
+  const settings: CredentialSettings = found ? { ...draft.settings, type: "oauth" } : draft.settings;
+  return { catalog, settings, bare: true };
+}
+
+/** True where a server says by itself how people authorize. */
+async function offersOauth(ctx: Context, { id, organization_id, title, url }: AskedDraft): Promise<boolean> {
+  const { discoverAuthorization, OauthError } = await import("../upstream/oauth_client.ts");
+  try {
+    const connection = { id, organizationId: organization_id, title, url, config: null };
+    const { source } = await discoverAuthorization(oauthParts(ctx), { connection });
+    return source !== "default_endpoints"; // a guess; a token is the likelier one
+  } catch (error) {
+    if (error instanceof OauthError) return false;
+    throw error;
+  }
+}
+
+/** Gets access for a connection whose client acts for itself, and its lists with it. */
+export async function authorizeItself(ctx: Context, connectionId: string): Promise<void> {
+  const row = await connections.find(ctx.db, organizationOf(ctx), connectionId);
+  if (!row) return;
+  const { clientCredentials, OauthError } = await import("../upstream/oauth_client.ts");
+  try {
+    const connection = await oauthConnection(ctx, row);
+    const granted = await clientCredentials(oauthParts(ctx), { connection });
+    await keepGrant(ctx, row, { owner: sharedOwner, granted });
+  } catch (error) {
+    if (!(error instanceof OauthError)) throw error;
+    return await fail(ctx, row, error.message);
+  }
+  await listAs(ctx, row.id);
+}
+
+/** Says of a connection that somebody has to authorize it before it is of use. */
+export async function awaitAuthorization(ctx: Context, row: ConnectionRow): Promise<void> {
+  if (row.credential_mode === "shared" && row.credential_type === "oauth") {
+    await fail(ctx, row, awaitsAuthorization);
+  }
+}
+
+async function fail(ctx: Context, row: ConnectionRow, reason: string): Promise<void> {
+  const status = row.status === "inactive" ? "inactive" : "error";
+  const changes = { status, status_reason: reason };
+  await connections.update(ctx.db, row.organization_id, { id: row.id, changes });
+  ctx.upstream.forget(row.id);
 }
 
 /** For whom an action talks to an upstream. */
 export function callerOf(ctx: Context): Caller {
-  const { userId, name, email } = ctx.actor;
-  return { organizationId: organizationOf(ctx), userId, name, email };
+  const { userId, name, email, roles, keyId, clientId } = ctx.actor;
+  return { organizationId: organizationOf(ctx), userId, name, email, roles, keyId, clientId };
 }
 
 /**

@@ -1,12 +1,14 @@
 import { newId } from "../ids.ts";
 import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
+import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import type { CatalogResult } from "../upstream/catalog.ts";
 import { checkSecrets, openSecrets, type Secrets } from "../upstream/credentials.ts";
 import { openOauthSecrets, sealOauthSecrets } from "../upstream/oauth_settings.ts";
+import { checkCertificates } from "../upstream/tls_options.ts";
 import { type Context, organizationOf } from "./action.ts";
 import { type ConnectionChanges, type ConnectionInput, unmaskValues } from "./connection_fields.ts";
-import { askServer, listAs } from "./connection_asking.ts";
+import { askServer, authorizeItself, listAs } from "./connection_asking.ts";
 import {
   emptyColumns,
   listColumns,
@@ -60,6 +62,7 @@ export async function addConnection(ctx: Context, data: ConnectionInput): Promis
     updated_at: now,
   };
   await connections.insert(ctx.db, row, toolNames(catalog));
+  if (answer.settings.oauth?.grant_type === "client_credentials") await authorizeItself(ctx, row.id);
   return owner;
 }
 
@@ -103,8 +106,22 @@ export async function changeConnection(
   };
   const done = await write(ctx, row, { changes, answer, newUrl: url !== row.connection_url });
   ctx.upstream.forget(row.id);
-  if (done && asks && !isPlain(settings)) await listAs(ctx, row.id);
+  if (done && asks) await askAgain(ctx, row, settings);
   return done;
+}
+
+/** Asks with the credential that somebody has brought, which the change may have made of use again. */
+async function askAgain(
+  ctx: Context,
+  { id, organization_id }: ConnectionRow,
+  settings: CredentialSettings,
+): Promise<void> {
+  if (settings.mode === "shared" && settings.type === "static") return;
+  const shared = { connectionId: id, owner: upstreamCredentials.sharedOwner };
+  const itself = settings.oauth?.grant_type === "client_credentials";
+  // Its client may be another one now.
+  if (itself) await upstreamCredentials.remove(ctx.db, organization_id, shared);
+  await (itself ? authorizeItself(ctx, id) : listAs(ctx, id));
 }
 
 interface Written {
@@ -162,6 +179,7 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
   const merged = mergeSecrets(row ? await openSecrets(row, vault) : noSecrets, given, moved);
   const secrets = fittingSecrets(settings, merged, given);
   checkSecrets(secrets);
+  checkCertificates({ ca_certificates: data.options?.ca_certificates });
   const change = { before, next: settings, moved };
   const oauth = mergeOauth(row ? await openOauthSecrets(row, vault) : {}, data.oauth_config, change);
   const certificate = mergeCertificate(
@@ -188,10 +206,6 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
       (row === null || settings.mode === "shared"),
     notes,
   };
-}
-
-function isPlain({ mode, type }: CredentialSettings): boolean {
-  return mode === "shared" && type === "static";
 }
 
 /** The sealed configuration after a change; `***` in it keeps what is stored at the same place. */

@@ -3,9 +3,9 @@ import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/con
 import type { Catalog, CatalogResult } from "../upstream/catalog.ts";
 import { explain } from "../upstream/failure.ts";
 import { placeOf, type Secrets } from "../upstream/credentials.ts";
+import { checkCertificates } from "../upstream/tls_options.ts";
 import type { Vault } from "../vault.ts";
 import { type ConnectionChanges, mask } from "./connection_fields.ts";
-import { checkCertificate } from "./credential_fields.ts";
 
 type Owner = Pick<ConnectionRow, "id" | "organization_id">;
 
@@ -163,7 +163,7 @@ export function mergeCertificate(
     certificate: given.certificate === mask ? stored?.certificate ?? "" : given.certificate,
     key: given.key === mask ? stored?.key ?? "" : given.key,
   };
-  checkCertificate(value);
+  checkCertificates({ client_certificate: value });
   return { value, dropped: false };
 }
 

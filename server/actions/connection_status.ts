@@ -7,6 +7,8 @@ export interface ServerAnswer {
   catalog: CatalogResult;
   /** Those of the connection, or what was found out of its server. */
   settings: CredentialSettings;
+  /** True where it was asked without the credential of anybody. */
+  bare?: boolean;
 }
 
 /** What is wrong with a connection whose shared credential nobody has authorized yet. */
@@ -24,9 +26,12 @@ export function answerColumns(
   wanted: string | undefined,
   notes: readonly string[] = [],
 ): { status: string; status_reason: string | null } {
-  if (!awaitsCredential(answer)) return statusColumns(answer.catalog, wanted, notes);
+  const { catalog, settings: { mode, type }, bare } = answer;
+  // A server that lists its tools to everybody asks for the token when one is called.
+  const listsToAll = bare === true && catalog.ok && mode === "shared" && type === "oauth";
+  if (!listsToAll && !awaitsCredential(answer)) return statusColumns(catalog, wanted, notes);
   // Of a connection where each brings their own, one without is none that fails.
-  const waits = answer.settings.mode === "shared";
+  const waits = mode === "shared";
   const reasons = [...waits ? [awaitsAuthorization] : [], ...notes];
   return {
     status: wanted === "inactive" ? "inactive" : waits ? "error" : "active",

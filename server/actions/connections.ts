@@ -3,6 +3,7 @@ import { AppError } from "../errors.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
 import { listInput, listOutput } from "../storage/filters.ts";
+import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import { openOauthSecrets } from "../upstream/oauth_settings.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { addConnection, changeConnection } from "./connection_changes.ts";
@@ -15,6 +16,7 @@ import {
   entityOf,
 } from "./connection_fields.ts";
 import { openConfiguration } from "./connection_saving.ts";
+import { giveBack } from "./oauth_grants.ts";
 
 export { changedConfiguration, toolNames } from "./connection_changes.ts";
 
@@ -92,8 +94,10 @@ export const deleteConnection = defineAction({
   run: async (ctx, input) => {
     const row = await findOrRefuse(ctx, { id: input.id, doing: "delete" });
     const item = await read(ctx, row);
+    const given = await upstreamCredentials.listOfConnection(ctx.db, row.organization_id, row.id);
     if (!await connections.remove(ctx.db, row.organization_id, row.id)) throw missing("delete", row.id);
     ctx.upstream.forget(row.id);
+    await giveBack(ctx, given);
     return { item };
   },
 });

@@ -8,6 +8,7 @@ import { openHeld, sealSecret, type Secret } from "../upstream/held.ts";
 import type { Vault } from "../vault.ts";
 import type { Context } from "./action.ts";
 import { mask } from "./connection_fields.ts";
+import { giveBack } from "./oauth_grants.ts";
 
 /** The header values that a person has stored; empty where there are none. */
 export async function openGiven(vault: Vault, row: CredentialRow | null): Promise<Record<string, string>> {
@@ -106,7 +107,7 @@ export async function markRefused(
   await upstreamCredentials.settle(ctx.db, organization_id, { id, version, changes, now: Date.now() });
 }
 
-/** Removes all credentials for a connection and says how many there were. */
+/** Removes all credentials for a connection, gives back what was granted, and says how many there were. */
 export async function dropCredentials(
   ctx: Context,
   row: Pick<ConnectionRow, "id" | "organization_id">,
@@ -114,5 +115,6 @@ export async function dropCredentials(
   const rows = await upstreamCredentials.listOfConnection(ctx.db, row.organization_id, row.id);
   await upstreamCredentials.removeOfConnection(ctx.db, row.organization_id, row.id);
   ctx.upstream.forget(row.id);
+  await giveBack(ctx, rows);
   return rows.length;
 }

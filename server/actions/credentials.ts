@@ -8,10 +8,11 @@ import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import { readOauthSettings } from "../upstream/oauth_settings.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
-import { listAs } from "./connection_asking.ts";
+import { awaitAuthorization, listAs } from "./connection_asking.ts";
 import { findOrRefuse } from "./connections.ts";
 import { keepGiven, markRefused, mergeGiven, openGiven } from "./credential_keeping.ts";
 import { idField, isoOf } from "./fields.ts";
+import { giveBack } from "./oauth_grants.ts";
 
 const { sharedOwner } = upstreamCredentials;
 const connectionId = idField().describe("The connection's id, conn_...");
@@ -125,7 +126,8 @@ export const setCredential = defineAction({
 export const deleteCredential = defineAction({
   name: "CREDENTIAL_DELETE",
   title: "Delete credential",
-  description: "Disconnects you from a server. Those who may change connections can end another person's " +
+  description:
+    "Disconnects you from a server, and gives back what it has granted. Those who may change connections can end another person's " +
     "credential, or with userId null the shared one.",
   destructive: true,
   input: z.object({
@@ -138,10 +140,14 @@ export const deleteCredential = defineAction({
     const own = row.credential_mode === "shared" ? sharedOwner : ctx.actor.userId;
     const owner = userId === undefined ? own : userId ?? sharedOwner;
     if (owner !== ctx.actor.userId) demandManager(ctx, "end a credential that is not your own");
-    if (!await upstreamCredentials.remove(ctx.db, row.organization_id, { connectionId: id, owner })) {
+    const place = { connectionId: id, owner };
+    const ended = await upstreamCredentials.find(ctx.db, row.organization_id, place);
+    if (!ended || !await upstreamCredentials.remove(ctx.db, row.organization_id, place)) {
       throw new AppError("not_found", `Cannot disconnect from ${row.title}: there is no such credential`);
     }
     ctx.upstream.forget(id);
+    await giveBack(ctx, [ended]);
+    if (owner === sharedOwner) await awaitAuthorization(ctx, row);
     return { success: true, connectionId: id };
   },
 });

@@ -28,6 +28,7 @@ export function describeFor(actor: Actor): ToolDescription[] {
 }
 
 function mayRun(actor: Actor, action: Action): boolean {
+  if (action.internal) return false;
   if (actor.organizationId === null) return action.withoutOrganization === true && actor.kind === "session";
   return can(actor, "self", action.name);
 }

@@ -12,6 +12,7 @@ import {
   listConnections,
   updateConnection,
 } from "./connections.ts";
+import { authorizeCredential, finishAuthorizing } from "./credential_authorizing.ts";
 import { deleteCredential, listCredentials, listHolders, setCredential } from "./credentials.ts";
 import { getWorkspace } from "./workspace.ts";
 import { addMember, listMembers, removeMember, updateMemberRole } from "./members.ts";
@@ -59,6 +60,8 @@ export const actions: readonly Action[] = [
   listHolders,
   setCredential,
   deleteCredential,
+  authorizeCredential,
+  finishAuthorizing,
   createApiKey,
   listApiKeys,
   updateApiKey,
@@ -75,9 +78,10 @@ export const actions: readonly Action[] = [
 
 const byName = index(actions);
 
-/** The action of a public name, or undefined. */
+/** The action of a public name, or undefined; those that only pages run have none. */
 export function findAction(name: string): Action | undefined {
-  return byName.get(name);
+  const action = byName.get(name);
+  return action?.internal ? undefined : action;
 }
 
 /** Checks at start what no type can: every name is a tool name, and there once. */

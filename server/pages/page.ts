@@ -16,11 +16,12 @@ export function actorOf(c: VisitContext): Actor {
 
 /** What an action of this page runs with. */
 export function contextOf(c: VisitContext): Context {
-  const { services } = c.get("visit");
+  const { services, session } = c.get("visit");
   const request = {
     id: c.get("requestId"),
     userAgent: c.req.header("user-agent") ?? null,
     viewing: true,
+    ...(session && { sessionHash: session.tokenHash }),
   };
   return Object.freeze({ ...services, actor: actorOf(c), request });
 }

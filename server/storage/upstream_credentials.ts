@@ -124,3 +124,30 @@ export async function removeOfConnection(
       .where("connection_id", "=", connectionId).execute();
   }
 }
+
+/** How the credentials of a connection stand: how many people's need attention, and in which state the shared one is. */
+export interface Standing {
+  people: number;
+  /** `ok` or `attention`; null where there is none. */
+  shared: string | null;
+}
+
+/** How the credentials of these connections stand; those of which there is none are left out. */
+export async function standings(
+  db: Db,
+  organizationId: string,
+  connectionIds: readonly string[],
+): Promise<Map<string, Standing>> {
+  if (connectionIds.length === 0) return new Map();
+  const all = db.selectFrom("upstream_credentials")
+    .where("organization_id", "=", organizationId).where("connection_id", "in", connectionIds);
+  const shared = await all.select(["connection_id", "state"]).where("owner", "=", sharedOwner).execute();
+  const people = await all.select((eb) => ["connection_id", eb.fn.countAll<number>().as("people")])
+    .where("owner", "!=", sharedOwner).where("state", "=", "attention").groupBy("connection_id").execute();
+  const counts = new Map(people.map((row) => [row.connection_id, row.people]));
+  const states = new Map(shared.map((row) => [row.connection_id, row.state]));
+  const ids = new Set([...counts.keys(), ...states.keys()]);
+  return new Map(
+    [...ids].map((id) => [id, { people: counts.get(id) ?? 0, shared: states.get(id) ?? null }]),
+  );
+}

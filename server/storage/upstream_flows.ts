@@ -10,6 +10,16 @@ export async function insert(db: Db, row: Insertable<UpstreamFlowsTable>): Promi
   await db.insertInto("upstream_flows").values(row).execute();
 }
 
+/** Where an authorization that this browser session began leads; null where there is none such. */
+export async function findOrganization(
+  db: Db,
+  { stateHash, sessionHash }: { stateHash: string; sessionHash: string },
+): Promise<string | null> {
+  const row = await db.selectFrom("upstream_flows").select(["state_hash", "session_hash", "organization_id"])
+    .where("state_hash", "=", stateHash).where("session_hash", "=", sessionHash).executeTakeFirst();
+  return row?.state_hash === stateHash && row.session_hash === sessionHash ? row.organization_id : null;
+}
+
 /**
  * Takes away the authorization that this browser session began, or null where there is none that has not expired at
  * `now`. One caller only gets it. The state is the key, as the organization is not known before (CL15).

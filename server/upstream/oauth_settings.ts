@@ -1,6 +1,8 @@
 import type { RelayRow } from "../storage/connections.ts";
+import type { OutboundTarget } from "../outbound.ts";
 import type { Vault } from "../vault.ts";
 import { placeOf } from "./credentials.ts";
+import type { OauthConnection } from "./oauth_client/types.ts";
 
 /** What an admin says of a connection's OAuth client that is no secret; the `oauth_config` column. */
 export interface OauthSettings {
@@ -57,4 +59,20 @@ export async function sealOauthSecrets(
 ): Promise<string | null> {
   if (Object.keys(secrets).length === 0) return null;
   return await vault.seal(placeOf(owner, "sealed_oauth"), JSON.stringify(secrets));
+}
+
+/** A stored connection as the OAuth client is told of it; `target` where its certificates are its own. */
+export async function oauthConnectionOf(
+  row: OauthRow & Pick<RelayRow, "title" | "connection_url">,
+  vault: Vault,
+  target: OutboundTarget | null = null,
+): Promise<OauthConnection> {
+  return {
+    id: row.id,
+    organizationId: row.organization_id,
+    title: row.title,
+    url: row.connection_url ?? "",
+    config: await openOauthConfig(row, vault),
+    target,
+  };
 }
