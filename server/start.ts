@@ -35,7 +35,7 @@ export async function startServices(config: Config): Promise<Services> {
     });
     const identities = new Identities({ db, log });
     const signingKeys = new SigningKeys({ db, vault });
-    const upstream = new Upstream({ db, vault, outbound, log, config });
+    const upstream = new Upstream({ db, vault, outbound, signingKeys, log, config });
     vault.watch(log);
     return Object.freeze({ config, log, db, vault, audit, identities, outbound, signingKeys, upstream });
   } catch (error) {

@@ -1,5 +1,5 @@
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { type Outbound, OutboundError } from "../outbound.ts";
+import { type Outbound, OutboundError, type TlsIdentity } from "../outbound.ts";
 import { version } from "../version.ts";
 import type { Header } from "./credentials.ts";
 import { type Circumstances, ConversationError, lateFailure, type Stage } from "./failure.ts";
@@ -10,6 +10,8 @@ export interface Peer {
   readonly title: string;
   readonly url: string;
   readonly headers: readonly Header[];
+  /** The certificates of its own. */
+  readonly identity?: TlsIdentity | null | undefined;
 }
 
 /** What bounds a conversation, its end included. */
@@ -159,6 +161,7 @@ export class Conversation {
         maxBytes: this.#bytesLeft,
         headersTimeoutMs: 0,
         idleTimeoutMs: 0,
+        identity: this.#peer.identity,
       });
       const { headers: answered, status } = response;
       const [contentType, location] = [answered.get("content-type"), locationOf(response)];

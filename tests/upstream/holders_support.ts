@@ -13,7 +13,8 @@ export type Kept = Pick<Services, "db" | "vault">;
 export function callerOf(
   { organizationId, userId }: { organizationId: string; userId: string },
 ): Caller {
-  return { organizationId, userId, name: "Ann", email: "ann@example.com" };
+  const person = { userId, name: "Ann", email: "ann@example.com", roles: ["user"] };
+  return { organizationId, ...person, keyId: null, clientId: null };
 }
 
 /** A connection with these columns beside its address. */
