@@ -1,11 +1,13 @@
 import { AppError } from "../errors.ts";
 import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/connections.ts";
-import type { Catalog, CatalogResult } from "../upstream/catalog.ts";
-import { explain } from "../upstream/failure.ts";
+import type { CatalogResult } from "../upstream/catalog.ts";
 import { placeOf, type Secrets } from "../upstream/credentials.ts";
+import { explain } from "../upstream/failure.ts";
 import { checkCertificates } from "../upstream/tls_options.ts";
 import type { Vault } from "../vault.ts";
 import { type ConnectionChanges, mask } from "./connection_fields.ts";
+
+export { listColumns } from "../upstream/lists.ts";
 
 type Owner = Pick<ConnectionRow, "id" | "organization_id">;
 
@@ -94,18 +96,6 @@ export async function openConfiguration(
 ): Promise<Record<string, unknown> | null> {
   const { sealed_configuration: sealed } = row;
   return sealed === null ? null : JSON.parse(await vault.open(placeOf(row, "sealed_configuration"), sealed));
-}
-
-/** The columns that hold what an upstream listed. */
-export function listColumns(catalog: Catalog | null) {
-  const { resources, resourceTemplates } = catalog ?? {};
-  const listed = resources || resourceTemplates ? [...resources ?? [], ...resourceTemplates ?? []] : null;
-  return {
-    tools: catalog && JSON.stringify(catalog.tools),
-    tool_count: catalog?.tools.length ?? 0,
-    resources: listed && JSON.stringify(listed),
-    prompts: catalog?.prompts ? JSON.stringify(catalog.prompts) : null,
-  } satisfies Columns;
 }
 
 /** The status that an upstream's answer gives a connection, and why; `inactive` is the owner's word and stays. */

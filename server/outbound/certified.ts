@@ -133,7 +133,7 @@ export class CertifiedSocket implements Socket {
   /** Waits until something has happened; throws where nothing can any more. */
   async #more(): Promise<void> {
     if (this.#error !== null) throw this.#error;
-    if (this.#secure.destroyed) throw new Error("the connection is closed");
+    if (this.#secure.destroyed) throw this.#secure.errored ?? new Error("the connection is closed");
     const woken = new Promise<void>((resolve) => this.#wake = resolve);
     void this.#ciphertext.pull();
     await woken;

@@ -44,14 +44,14 @@ const tlsReasons: readonly [said: RegExp, code: string, words: Words][] = [
       "Give the server a certificate that an authority has signed; a private one can be trusted in the " +
       "connection's settings",
   }],
-  [/UnknownIssuer|UNABLE_TO_(GET|VERIFY)/i, "tls_unknown_authority", {
+  [/UnknownIssuer|UNABLE_TO_GET/i, "tls_unknown_authority", {
     what: "its certificate is signed by itself, or by an authority that is not known here",
     advice:
       "Trust that authority's certificate in the connection's settings, or use one of a public authority",
   }],
-  [/peer certificate|CERT_/i, "tls_certificate", {
-    what: "its certificate cannot be accepted",
-    advice: "Have the server's certificate checked and renewed",
+  [/peer certificate|CERT_|UNABLE_TO_VERIFY/i, "tls_certificate", {
+    what: "its certificate cannot be verified",
+    advice: "Check that it has not expired and that its authority is trusted",
   }],
   [
     /alert: ?(CertificateRequired|BadCertificate|CertificateUnknown|UnknownCA)/i,

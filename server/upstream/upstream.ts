@@ -112,7 +112,8 @@ export class Upstream {
   async peerFor(connectionId: string, organizationId: string, caller: Caller): Promise<Peer | null> {
     const target = await this.target(organizationId, connectionId);
     if (target === null) return null;
-    return { title: target.title, url: target.url, headers: await this.headersFor(target, caller) };
+    const headers = await this.headersFor(target, caller);
+    return { title: target.title, url: target.url, identity: target.target.identity, headers };
   }
 
   /** Drops what is known of a connection and its credentials, or of all; the next call reads it anew. */

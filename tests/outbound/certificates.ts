@@ -40,6 +40,11 @@ export class Authority {
     return { cert, key: keys.privateKey.export({ type: "pkcs8", format: "pem" }) as string };
   }
 
+  /** The authority's own certificate, as a server would show it that signs for itself. */
+  get self(): Certificate {
+    return { cert: this.cert, key: this.#keys.privateKey.export({ type: "pkcs8", format: "pem" }) as string };
+  }
+
   #sign(
     options: { subject: Uint8Array; key: KeyObject; extensions: Uint8Array[]; from?: Date; to?: Date },
   ): string {
