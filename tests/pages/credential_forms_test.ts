@@ -90,7 +90,7 @@ onForms("what is wrong stands at its field, and no secret comes back", async (vi
     [
       "settings",
       { title: "L", url, ca_certificates: "none" },
-      /id="f-ca_certificates-error">It holds no cert/,
+      /id="f-ca_certificates-error">It takes cert/,
     ],
     [
       "settings",
