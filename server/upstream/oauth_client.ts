@@ -34,7 +34,7 @@ interface Asked {
 
 /** Finds out how access to a server is got, and asks nobody for any. Throws OauthError, kind `discovery` where it is not by OAuth. */
 export async function discoverAuthorization(
-  parts: Pick<OauthParts, "outbound" | "baseUrl">,
+  parts: Pick<OauthParts, "outbound" | "baseUrl" | "timeoutMs">,
   { connection, challenge }: Asked,
 ): Promise<Discovery & { registration: Registration }> {
   const discovery = await discover(wayOf(parts, { connection, stage: "auth_discovery" }), {
@@ -255,9 +255,10 @@ export async function clientCredentials(parts: OauthParts, asked: Asked): Promis
 
 /** Gives a grant back to its server. RFC 7009; never throws: what fails is logged. */
 export async function revoke(
-  parts: Pick<OauthParts, "outbound" | "log">,
+  parts: Pick<OauthParts, "outbound" | "log" | "timeoutMs">,
   grant: Grant,
   { title = "the server", target = null }: Partial<Pick<OauthConnection, "title" | "target">> = {},
 ): Promise<void> {
-  await giveBack({ outbound: parts.outbound, log: parts.log, title, target, stage: "token" }, grant);
+  const way = wayOf(parts, { connection: { title, target }, stage: "token" });
+  await giveBack({ ...way, log: parts.log }, grant);
 }

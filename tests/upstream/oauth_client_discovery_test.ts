@@ -14,7 +14,6 @@ import {
   startSite,
   whole,
 } from "./oauth_client_site.ts";
-import { closedPort } from "../support/upstreams/hostile.ts";
 import { connectionTo, rejectsAs } from "./oauth_client_support.ts";
 
 const outbound = new Outbound({ allow: [], loopbackAllowed: true });
@@ -272,67 +271,4 @@ onSite("a server in trouble is one to ask again", (origin) => ({
   site.routes[`${resourcePath}/mcp`] = resourceMetadata(site.origin, site.origin);
   site.routes[serverPath] = () => new Response("{}", { status: 502 });
   await rejectsAs(discover(site.mcpUrl), "transient", /is in trouble \(502\)/);
-});
-
-onSite("documents have bounds", (origin) => ({
-  ...whole(origin),
-  [serverPath]: serverMetadata(origin, { filler: "x".repeat(300_000) }),
-}), async (site) => {
-  await rejectsAs(discover(site.mcpUrl), "discovery", /the answer of 127\.0\.0\.1:\d+ is too large/);
-});
-
-onSite("nothing but https is called, except on this machine", (origin) => ({ // CL13, CL14
-  ...whole(origin),
-}), async (site) => {
-  for (
-    const endpoint of ["http://as.example/token", "javascript:alert(1)", "ftp://h/x", "https://u:p@h/", "//h"]
-  ) {
-    for (const name of ["token_endpoint", "authorization_endpoint"]) {
-      site.routes[serverPath] = serverMetadata(site.origin, { [name]: endpoint });
-      await rejectsAs(
-        discover(site.mcpUrl),
-        "discovery",
-        new RegExp(`the ${name} of its authorization server`),
-      );
-    }
-  }
-  // What one can do without is left out.
-  const optional = { registration_endpoint: "http://as.example/r", revocation_endpoint: "file:///x" };
-  site.routes[serverPath] = serverMetadata(site.origin, optional);
-  const found = await discover(site.mcpUrl);
-  assert.equal(found.registration, "none");
-  assert.equal(found.server.revocationEndpoint, null);
-  for (const issuer of ["http://as.example", "gopher://x"]) {
-    site.routes[`${resourcePath}/mcp`] = resourceMetadata(site.origin, issuer);
-    await rejectsAs(discover(site.mcpUrl), "discovery", /its authorization server '.*' is not https/);
-  }
-  const elsewhere = `Bearer resource_metadata="http://metadata.example/x"`;
-  await rejectsAs(discover(site.mcpUrl, { challenge: elsewhere }), "discovery", /is not https/);
-});
-
-Deno.test("the outbound policy has the last word on every address", async () => { // CL13
-  const guarded = new Outbound({
-    allow: [],
-    loopbackAllowed: false,
-    resolve: (host) => Promise.resolve([host === "as.example" ? "10.1.2.3" : "127.0.0.1"]),
-  });
-  const blocked = [
-    `Bearer resource_metadata="http://127.0.0.1:9/x"`,
-    `Bearer resource_metadata="https://as.example/x"`,
-    `Bearer resource_metadata="https://169.254.169.254/x"`,
-    `Bearer resource_metadata="https://[::ffff:10.0.0.1]/x"`,
-  ];
-  for (const header of blocked) {
-    const promise = discoverAuthorization({ ...parts, outbound: guarded }, {
-      connection: connectionTo("https://mcp.example/mcp"),
-      challenge: header,
-    });
-    const error = await rejectsAs(promise, "discovery");
-    assert.equal(error.code, "outbound_refused", header);
-  }
-  guarded.close();
-});
-
-Deno.test("a server that cannot be reached is one to ask again", async () => {
-  await rejectsAs(discover(closedPort()), "transient", /accepts no connections/);
 });

@@ -129,8 +129,8 @@ function union(...scopes: (string | null)[]): string[] {
 
 /** How the discovery of a connection goes out. */
 export function wayOf(
-  { outbound }: { outbound: Way["outbound"] },
+  { outbound, timeoutMs }: Pick<Way, "outbound" | "timeoutMs">,
   { connection, stage }: { connection: Pick<OauthConnection, "title" | "target">; stage: Way["stage"] },
 ): Way {
-  return { outbound, title: connection.title, stage, target: connection.target };
+  return { outbound, timeoutMs, title: connection.title, stage, target: connection.target };
 }

@@ -6,6 +6,8 @@ export interface Way extends Attempt {
   readonly outbound: Outbound;
   /** The connection's, for its certificates. */
   readonly target?: OutboundTarget | null | undefined;
+  /** Bounds each request, in milliseconds. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** An answer, read whole. */
@@ -21,7 +23,7 @@ export type Found =
   | { readonly absent: string }
   | { readonly failing: OauthError };
 
-const timeoutMs = 20_000;
+const defaultTimeoutMs = 20_000;
 const maxBytes = 256 * 1024;
 const maxRedirects = 3;
 const longestRetrySeconds = 3600;
@@ -36,6 +38,7 @@ export async function ask(
   { bodyless = false, ...init }: OutboundInit & { bodyless?: boolean } = {},
 ): Promise<Answer> {
   const { host } = new URL(url);
+  const timeoutMs = way.timeoutMs ?? defaultTimeoutMs;
   try {
     const response = await way.outbound.fetch(url, {
       ...init,
@@ -107,7 +110,8 @@ export function troubled(answer: Answer, attempt: Attempt, host: string): OauthE
 /** Seconds to wait, an hour at most; null where nothing is said. RFC 9110 section 10.2.3 */
 export function retryAfter(headers: Headers, now: number): number | null {
   const said = headers.get("retry-after")?.trim() ?? "";
-  const seconds = /^\d{1,10}$/.test(said) ? Number(said) : (Date.parse(said) - now) / 1000;
+  const until = /^[A-Za-z]/.test(said) ? Date.parse(said) : NaN;
+  const seconds = /^\d{1,10}$/.test(said) ? Number(said) : (until - now) / 1000;
   if (!Number.isFinite(seconds)) return null;
   return Math.min(longestRetrySeconds, Math.max(0, Math.ceil(seconds)));
 }

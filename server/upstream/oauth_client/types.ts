@@ -10,6 +10,8 @@ export interface OauthParts {
   readonly vault: Vault;
   readonly baseUrl: string;
   readonly log: Log;
+  /** Bounds each request, in milliseconds; 20 s when absent. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** How the mesh proves to a token endpoint who it is. RFC 7591 section 2, RFC 7523 */

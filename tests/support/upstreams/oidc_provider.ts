@@ -174,7 +174,11 @@ function configuration(state: State, options: OidcUpstreamOptions): Record<strin
       dPoP: { enabled: false },
       clientCredentials: { enabled: true },
       registration: { enabled: options.registration ?? true },
-      revocation: { enabled: options.revocation ?? true },
+      revocation: {
+        enabled: options.revocation ?? true,
+        allowedPolicy: (_context: unknown, client: Untyped, token: Untyped) =>
+          token.clientId === client.clientId,
+      },
       introspection: { enabled: true },
       ...(documents ? { clientIdMetadataDocument: { enabled: true, ack: "draft-02" } } : {}),
       resourceIndicators: {
