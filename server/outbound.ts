@@ -15,7 +15,7 @@ export type { OutboundInit } from "./outbound/follow.ts";
 export { parseOutboundAllow } from "./outbound/policy.ts";
 export type { Probe, ProbeStep } from "./outbound/probe.ts";
 export type { OutboundRequest, OutboundTarget } from "./outbound/request.ts";
-export type { TlsIdentity, TlsOptions } from "./outbound/tls_identity.ts";
+export { type TlsIdentity, tlsIdentity, type TlsOptions } from "./outbound/tls_identity.ts";
 
 /** Settings of an Outbound; the policy's are those of OUTBOUND_ALLOW and of the mesh's own address. */
 export interface OutboundOptions extends PolicyOptions {

@@ -5,6 +5,7 @@ import type { CatalogResult } from "../upstream/catalog.ts";
 import { headersOf, type Secrets } from "../upstream/credentials.ts";
 import type { Caller } from "../upstream/holders.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
+import { type Certificates, type ConnectionOptions, tlsOptions } from "../upstream/tls_options.ts";
 import { type Context, organizationOf } from "./action.ts";
 import { listColumns } from "./connection_saving.ts";
 import { answerColumns, awaitsAuthorization, type ServerAnswer } from "./connection_status.ts";
@@ -19,13 +20,15 @@ export interface AskedDraft {
   url: string;
   settings: CredentialSettings;
   secrets: Secrets;
+  options: ConnectionOptions;
+  certificate: Certificates["client_certificate"];
   /** True where it may be found out whether the server offers OAuth. */
   mayDiscover: boolean;
 }
 
 /** Asks a server for its lists with what the connection has of its own. */
 export async function askServer(ctx: Context, draft: AskedDraft): Promise<ServerAnswer> {
-  const peer = { title: draft.title, url: draft.url, headers: headersOf(draft.secrets) };
+  const peer = await ctx.upstream.draftPeer({ ...draft, headers: headersOf(draft.secrets) }, callerOf(ctx));
   const catalog = await ctx.upstream.catalog(peer);
   const asksForToken = !catalog.ok && catalog.code === "http_401";
   const found = draft.mayDiscover && asksForToken && await offersOauth(ctx, draft);
@@ -34,10 +37,12 @@ export async function askServer(ctx: Context, draft: AskedDraft): Promise<Server
 }
 
 /** True where a server says by itself how people authorize. */
-async function offersOauth(ctx: Context, { id, organization_id, title, url }: AskedDraft): Promise<boolean> {
+async function offersOauth(ctx: Context, draft: AskedDraft): Promise<boolean> {
+  const { id, organization_id, title, url, options, certificate } = draft;
   const { discoverAuthorization, OauthError } = await import("../upstream/oauth_client.ts");
   try {
-    const connection = { id, organizationId: organization_id, title, url, config: null };
+    const target = ctx.outbound.target(url, tlsOptions(options, certificate));
+    const connection = { id, organizationId: organization_id, title, url, config: null, target };
     const { source } = await discoverAuthorization(oauthParts(ctx), { connection });
     return source !== "default_endpoints"; // a guess; a token is the likelier one
   } catch (error) {

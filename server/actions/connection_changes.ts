@@ -5,11 +5,12 @@ import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import type { CatalogResult } from "../upstream/catalog.ts";
 import { checkSecrets, openSecrets, type Secrets } from "../upstream/credentials.ts";
 import { openOauthSecrets, sealOauthSecrets } from "../upstream/oauth_settings.ts";
-import { checkCertificates } from "../upstream/tls_options.ts";
+import { checkCertificates, type ConnectionOptions, parseOptions } from "../upstream/tls_options.ts";
 import { type Context, organizationOf } from "./action.ts";
 import { type ConnectionChanges, type ConnectionInput, unmaskValues } from "./connection_fields.ts";
 import { askServer, authorizeItself, listAs } from "./connection_asking.ts";
 import {
+  type ClientCertificate,
   emptyColumns,
   listColumns,
   mergeCertificate,
@@ -95,9 +96,9 @@ export async function changeConnection(
     ...(draft.oauth.changed
       ? { sealed_oauth: await sealOauthSecrets(ctx.vault, row, draft.oauth.secrets) }
       : {}),
-    ...(draft.certificate === undefined
+    ...(draft.newCertificate === undefined
       ? {}
-      : { sealed_certificate: await sealCertificate(ctx.vault, row, draft.certificate) }),
+      : { sealed_certificate: await sealCertificate(ctx.vault, row, draft.newCertificate) }),
     ...(configuration === undefined
       ? {}
       : { sealed_configuration: await changedConfiguration(ctx, row, configuration) }),
@@ -152,8 +153,10 @@ interface Draft {
   settings: CredentialSettings;
   secrets: Secrets & { changed: boolean };
   oauth: Awaited<ReturnType<typeof mergeOauth>>;
+  certificate: ClientCertificate | null;
   /** Undefined where it stays. */
-  certificate: { certificate: string; key: string } | null | undefined;
+  newCertificate: ClientCertificate | null | undefined;
+  options: ConnectionOptions;
   moved: boolean;
   /** True where its server may answer differently now. */
   changed: boolean;
@@ -182,11 +185,8 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
   checkCertificates({ ca_certificates: data.options?.ca_certificates });
   const change = { before, next: settings, moved };
   const oauth = mergeOauth(row ? await openOauthSecrets(row, vault) : {}, data.oauth_config, change);
-  const certificate = mergeCertificate(
-    row && await openCertificate(vault, row),
-    data.client_certificate,
-    moved,
-  );
+  const stored = row && await openCertificate(vault, row);
+  const certificate = mergeCertificate(stored, data.client_certificate, moved);
   const names = Object.keys(secrets.headers ?? {});
   const notes = [
     ...secrets.dropped || (moved && (oauth.dropped || certificate.dropped)) ? [droppedNote] : [],
@@ -197,7 +197,9 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
     settings,
     secrets,
     oauth,
-    certificate: certificate.value,
+    certificate: certificate.value === undefined ? stored : certificate.value,
+    newCertificate: certificate.value,
+    options: data.options === undefined ? row ? parseOptions(row) : {} : data.options ?? {},
     moved,
     changed: newUrl || secrets.changed || oauth.changed || certificate.value !== undefined ||
       data.options !== undefined || JSON.stringify(before) !== JSON.stringify(settings),

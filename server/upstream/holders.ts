@@ -4,15 +4,14 @@ import type { Db } from "../storage/dialect.ts";
 import * as credentials from "../storage/upstream_credentials.ts";
 import type { Vault } from "../vault.ts";
 import type { Header } from "./credentials.ts";
+import type { IdentifiedCaller } from "./identity_token.ts";
+import { hasTemplates } from "./templates.ts";
 import { type Held, openHeld } from "./held.ts";
 import type { RelayTarget } from "./upstream.ts";
 
 /** For whom a message is sent; a key or a client's token acts with its owner's credential. */
-export interface Caller {
+export interface Caller extends IdentifiedCaller {
   readonly organizationId: string;
-  readonly userId: string;
-  readonly name: string;
-  readonly email: string;
 }
 
 export type NeededReason = "not_connected" | "needs_attention" | "needs_scope";
@@ -185,5 +184,5 @@ function merged(own: readonly Header[], personal: readonly Header[]): readonly H
 }
 
 function isAmong(headers: readonly Header[], [name, value]: Header): boolean {
-  return headers.some(([other, sent]) => other === name && sent === value);
+  return headers.some(([other, sent]) => other === name && (sent === value || hasTemplates([[name, value]])));
 }

@@ -12,6 +12,20 @@ export interface Certificates {
   client_certificate?: { certificate: string; key: string } | null | undefined;
 }
 
+/** What the column `options` of a connection holds. */
+export interface ConnectionOptions {
+  /** The longest silence of the server during a call. */
+  timeout_seconds?: number | null | undefined;
+  /** Whether a token says who calls. */
+  identity_token?: boolean | null | undefined;
+  ca_certificates?: string | null | undefined;
+}
+
+/** The column as it is read; nothing said is an empty one. */
+export function parseOptions({ options }: Pick<RelayRow, "options">): ConnectionOptions {
+  return options === null ? {} : JSON.parse(options);
+}
+
 /** The columns of a connection that say how TLS to it is made. */
 export type TlsRow = Pick<RelayRow, "id" | "organization_id" | "options" | "sealed_certificate">;
 
@@ -30,21 +44,24 @@ export async function targetFor(
   url: string,
   { outbound, vault }: { outbound: Outbound; vault: Vault },
 ): Promise<OutboundTarget> {
-  return outbound.target(url, await tlsOptionsOf(row, vault));
+  return outbound.target(url, tlsOptions(parseOptions(row), await clientCertificate(row, vault)));
 }
 
-async function tlsOptionsOf(row: TlsRow, vault: Vault): Promise<TlsOptions> {
-  const options: { ca_certificates?: string } = row.options === null ? {} : JSON.parse(row.options);
-  const authorities = options.ca_certificates ? blocksOf(options.ca_certificates) : [];
-  const { certificate, key } = await clientCertificate(row, vault);
-  return { caCertificates: authorities.map(({ pem }) => pem), certificate, key };
+/** The certificates as TLS takes them. */
+export function tlsOptions(
+  { ca_certificates }: Pick<ConnectionOptions, "ca_certificates">,
+  client: Certificates["client_certificate"],
+): TlsOptions {
+  const authorities = ca_certificates ? blocksOf(ca_certificates) : [];
+  return {
+    caCertificates: authorities.map(({ pem }) => pem),
+    certificate: client?.certificate,
+    key: client?.key,
+  };
 }
 
-async function clientCertificate(
-  row: TlsRow,
-  vault: Vault,
-): Promise<{ certificate?: string; key?: string }> {
-  if (row.sealed_certificate === null) return {};
+async function clientCertificate(row: TlsRow, vault: Vault): Promise<Certificates["client_certificate"]> {
+  if (row.sealed_certificate === null) return null;
   return JSON.parse(await vault.open(placeOf(row, "sealed_certificate"), row.sealed_certificate));
 }
 

@@ -1,13 +1,24 @@
 import { LRUCache } from "lru-cache";
 import type { Log } from "../log.ts";
-import type { Outbound, OutboundTarget } from "../outbound.ts";
+import { type Outbound, type OutboundTarget, tlsIdentity } from "../outbound.ts";
 import * as connections from "../storage/connections.ts";
 import type { Db } from "../storage/dialect.ts";
 import type { Vault } from "../vault.ts";
 import type { CatalogResult } from "./catalog.ts";
 import type { Peer } from "./conversation.ts";
 import { credentialHeaders, type Header } from "./credentials.ts";
+import { Extras } from "./extras.ts";
 import { type Caller, Holders } from "./holders.ts";
+import { IdentityTokens } from "./identity_token.ts";
+import type { SigningKeys } from "./signing_keys.ts";
+import { hasTemplates } from "./templates.ts";
+import {
+  type Certificates,
+  type ConnectionOptions,
+  parseOptions,
+  targetFor,
+  tlsOptions,
+} from "./tls_options.ts";
 import type { ToolAnswer } from "./tool_call.ts";
 
 /** Where a proxied message goes, and what of the connection goes with it. Never logged, never returned to a caller. */
@@ -21,6 +32,10 @@ export interface RelayTarget {
   readonly headers: readonly Header[];
   /** True where every call is sent with `headers` and nothing else. */
   readonly plain: boolean;
+  /** True where a header may hold a template. */
+  readonly templated: boolean;
+  /** True where a token says who calls. */
+  readonly identityToken: boolean;
   readonly credentialMode: "shared" | "per_user";
   readonly credentialType: "static" | "oauth";
   /** The longest silence of this server, in milliseconds; null where the setting for all counts. */
@@ -47,8 +62,21 @@ export interface UpstreamServices {
   readonly db: Db;
   readonly vault: Vault;
   readonly outbound: Outbound;
+  readonly signingKeys: SigningKeys;
   readonly log: Log;
   readonly config: { readonly baseUrl: string };
+}
+
+/** A connection as it would be. */
+export interface PeerDraft {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly title: string;
+  readonly url: string;
+  /** What it sends of its own; names in lower case. */
+  readonly headers: readonly Header[];
+  readonly options: ConnectionOptions;
+  readonly certificate: Certificates["client_certificate"];
 }
 
 /** An answer with which an upstream refused a credential. */
@@ -70,11 +98,14 @@ export class Upstream {
   readonly #known = new LRUCache<string, Known>({ max: 10_000 });
   readonly #loading = new Map<string, Promise<RelayTarget | null>>();
   readonly #holders: Holders;
+  readonly #extras: Extras;
   #changes = 0;
 
   constructor(services: UpstreamServices) {
     this.#services = services;
     this.#holders = new Holders(services);
+    const { db, signingKeys: keys, config: { baseUrl } } = services;
+    this.#extras = new Extras({ db, identityTokens: new IdentityTokens({ keys, baseUrl }) });
   }
 
   /**
@@ -96,7 +127,11 @@ export class Upstream {
 
   /** What identifies the caller, or the mesh, to the upstream; at once while it is known. Throws CredentialNeeded. */
   headersFor(target: RelayTarget, caller: Caller): readonly Header[] | Promise<readonly Header[]> {
-    return target.plain ? target.headers : this.#holders.headersFor(target, caller);
+    if (target.plain) return target.headers;
+    const held = isOwn(target) ? target.headers : this.#holders.headersFor(target, caller);
+    return held instanceof Promise
+      ? held.then((headers) => this.#extras.complete(headers, target, caller))
+      : this.#extras.complete(held, target, caller);
   }
 
   /**
@@ -104,7 +139,7 @@ export class Upstream {
    * Throws CredentialNeeded where a person has to act.
    */
   async refused(target: RelayTarget, caller: Caller, { used, status }: Refusal): Promise<boolean> {
-    if (target.plain || status !== 401) return false;
+    if (isOwn(target) || status !== 401) return false;
     return await this.#holders.refused(target, caller, used);
   }
 
@@ -114,6 +149,15 @@ export class Upstream {
     if (target === null) return null;
     const headers = await this.headersFor(target, caller);
     return { title: target.title, url: target.url, identity: target.target.identity, headers };
+  }
+
+  /** The draft of a connection, stored or not, as the caller would talk to it. */
+  async draftPeer({ title, headers, options, ...draft }: PeerDraft, caller: Caller): Promise<Peer> {
+    const { id, organization_id: organizationId, url, certificate } = draft;
+    const identityToken = options.identity_token === true;
+    const target = { id, organizationId, url, templated: hasTemplates(headers), identityToken };
+    const identity = tlsIdentity(tlsOptions(options, certificate));
+    return { title, url, headers: await this.#extras.complete(headers, target, caller), identity };
   }
 
   /** Drops what is known of a connection and its credentials, or of all; the next call reads it anew. */
@@ -176,30 +220,34 @@ export class Upstream {
   async #targetOf(row: connections.RelayRow, url: string): Promise<RelayTarget> {
     const credentialMode = row.credential_mode === "per_user" ? "per_user" : "shared";
     const credentialType = row.credential_type === "oauth" ? "oauth" : "static";
-    const options: Options = row.options === null ? {} : JSON.parse(row.options);
+    const options = parseOptions(row);
+    const headers = await credentialHeaders(row, this.#services.vault);
+    const templated = row.personal_headers !== null || hasTemplates(headers);
+    const identityToken = options.identity_token === true;
+    const own = isOwn({ credentialMode, credentialType });
     return Object.freeze({
       id: row.id,
       organizationId: row.organization_id,
       title: row.title,
       status: row.status,
       url,
-      headers: await credentialHeaders(row, this.#services.vault),
-      target: this.#services.outbound.target(url),
+      headers,
+      target: await targetFor(row, url, this.#services),
       tools: connections.parseTools(row),
-      plain: credentialMode === "shared" && credentialType === "static",
+      plain: own && !templated && !identityToken,
+      templated,
+      identityToken,
       credentialMode,
       credentialType,
       era: null,
-      timeoutMs: options.timeout_seconds === undefined ? null : options.timeout_seconds * 1000,
+      timeoutMs: options.timeout_seconds == null ? null : options.timeout_seconds * 1000,
     });
   }
 }
 
-/** What the column `options` of a connection holds. */
-interface Options {
-  timeout_seconds?: number;
-  identity_token?: boolean;
-  ca_certificates?: string;
+/** True where the connection holds all that identifies the mesh there. */
+function isOwn(target: Pick<RelayTarget, "credentialMode" | "credentialType">): boolean {
+  return target.credentialMode === "shared" && target.credentialType === "static";
 }
 
 function keyOf(organizationId: string, connectionId: string): string {

@@ -77,7 +77,8 @@ onEachDatabase(
         ],
       );
       const peer = await services.upstream.peerFor(connectionId, organizationId, bob);
-      assert.deepEqual(peer, { title: "Upstream", url, headers: [["authorization", "Token bob-secret"]] });
+      const sent = [["authorization", "Token bob-secret"]];
+      assert.deepEqual(peer, { title: "Upstream", url, identity: null, headers: sent });
       assert.equal(await services.upstream.peerFor("conn_none", organizationId, bob), null);
     }),
 );
