@@ -259,16 +259,23 @@ Deno.test("a redirect to another host is not followed, one within the origin is"
   outbound.close();
 });
 
-onSite("a server in trouble is one to ask again", (origin) => ({
-  ...whole(origin),
+onSite("a server in trouble is one to ask again", () => ({
   "/mcp": () => new Response(null, { status: 429, headers: { "retry-after": "7" } }),
 }), async (site) => {
   const asked = await rejectsAs(discover(site.mcpUrl), "transient", /takes no more requests for now \(429\)/);
   assert.equal(asked.retryAfterSeconds, 7);
-  site.routes["/mcp"] = () => challenge("Bearer");
+  // Where its documents are there, its trouble is of no interest.
+  Object.assign(site.routes, whole(site.origin));
+  await discover(site.mcpUrl);
   site.routes[`${resourcePath}/mcp`] = () => new Response("<h1>", { status: 503 });
   await rejectsAs(discover(site.mcpUrl), "transient", /is in trouble \(503\)/);
   site.routes[`${resourcePath}/mcp`] = resourceMetadata(site.origin, site.origin);
   site.routes[serverPath] = () => new Response("{}", { status: 502 });
   await rejectsAs(discover(site.mcpUrl), "transient", /is in trouble \(502\)/);
+});
+
+onSite("a server that takes bound tokens alone is told apart", (origin) => ({
+  [`${resourcePath}/mcp`]: resourceMetadata(origin, origin, { dpop_bound_access_tokens_required: true }),
+}), async (site) => {
+  await rejectsAs(discover(site.mcpUrl), "discovery", /tokens that are bound to a key \(DPoP\)$/);
 });

@@ -314,15 +314,24 @@ onRefresh("an endpoint that the outbound policy refuses gets nothing", async (_s
   }
 });
 
-onServices("a server that does not answer is given up", async (services) => {
-  const stopped = Promise.withResolvers<Response>();
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => stopped.promise);
+onServices("a server that does not answer, or not to its end, is given up", async (services) => {
+  const stopped = Promise.withResolvers<void>();
+  const endless = new ReadableStream<Uint8Array>({
+    start: (body) => body.enqueue(new TextEncoder().encode("{")),
+  });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async ({ url }) => {
+    if (url.endsWith("/endless")) return new Response(endless);
+    await stopped.promise;
+    return new Response();
+  });
   await using site = await startSite();
   const parts = { ...partsOf(services), timeoutMs: 100 };
-  const grant = grantAt(site, { tokenEndpoint: `http://127.0.0.1:${server.addr.port}/token` });
-  const promise = refresh(parts, { connection: connectionTo(site.mcpUrl), grant });
-  await rejectsAs(promise, "transient", /did not answer in time$/);
-  stopped.resolve(new Response());
+  for (const path of ["token", "endless"]) {
+    const grant = grantAt(site, { tokenEndpoint: `http://127.0.0.1:${server.addr.port}/${path}` });
+    const promise = refresh(parts, { connection: connectionTo(site.mcpUrl), grant });
+    await rejectsAs(promise, "transient", /did not answer in time$/);
+  }
+  stopped.resolve();
   await server.shutdown();
 });
 

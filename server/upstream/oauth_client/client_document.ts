@@ -12,7 +12,6 @@ export function redirectUriOf(baseUrl: string): string {
 export function clientDocument(baseUrl: string): Record<string, unknown> {
   return {
     client_id: baseUrl + clientDocumentPath,
-    client_uri: baseUrl,
     token_endpoint_auth_method: "none",
     ...metadataOf(baseUrl),
   };
@@ -23,6 +22,7 @@ export function metadataOf(baseUrl: string): Record<string, unknown> {
   const redirectUri = redirectUriOf(baseUrl);
   return {
     client_name: clientName,
+    ...(baseUrl.startsWith("https://") ? { client_uri: baseUrl } : {}),
     redirect_uris: [redirectUri],
     grant_types: ["authorization_code", "refresh_token"],
     response_types: ["code"],

@@ -1,5 +1,5 @@
 import { type BearerChallenge, bearerChallenge, scopeIn } from "./challenge.ts";
-import { failed, quoted } from "./error.ts";
+import { failed, type OauthError, quoted } from "./error.ts";
 import { ask, isTransient, troubled, type Way } from "./exchange.ts";
 import { findResource, type ProtectedResource } from "./resource.ts";
 import { defaultServer, findServer, type ServerMetadata } from "./server_metadata.ts";
@@ -33,13 +33,13 @@ export async function discover(
 ): Promise<Discovery> {
   const { url } = connection;
   const config = connection.config ?? {};
-  const asked = challenge ? { refused: true, said: bearerChallenge(challenge) } : await probe(way, url);
+  const asked = challenge ? challenged(challenge) : await probe(way, url);
   const resource = await findResource(way, {
     url,
     said: asked.said?.resourceMetadata ?? null,
     given: config.resource ?? null,
   });
-  const { server, source } = await chooseServer(way, { url, config, resource, refused: asked.refused });
+  const { server, source } = await chooseServer(way, { url, config, resource, asked });
   return {
     issuer: server.issuer,
     resource: config.resource ?? resource?.resource ?? null,
@@ -51,8 +51,15 @@ export async function discover(
 }
 
 interface Probed {
-  refused: boolean;
-  said: BearerChallenge | null;
+  /** Whether the server asks for a token. */
+  readonly refused: boolean;
+  readonly said: BearerChallenge | null;
+  /** Why it does not say; its documents may be there all the same. */
+  readonly trouble: OauthError | null;
+}
+
+function challenged(header: string): Probed {
+  return { refused: true, said: bearerChallenge(header), trouble: null };
 }
 
 // Servers check the token before anything else, so that one request without a session shows their challenge, also
@@ -68,19 +75,19 @@ async function probe(way: Way, url: string): Promise<Probed> {
     },
     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }),
   });
-  if (isTransient(answer.status)) throw troubled(answer, way, new URL(url).host);
   const { status, headers } = answer;
   const said = status === 401 || status === 403 ? bearerChallenge(headers.get("www-authenticate")) : null;
-  return { refused: status === 401 || said !== null, said };
+  const trouble = isTransient(status) ? troubled(answer, way, new URL(url).host) : null;
+  return { refused: status === 401 || said !== null, said, trouble };
 }
 
 async function chooseServer(
   way: Way,
-  { url, config, resource, refused }: {
+  { url, config, resource, asked }: {
     url: string;
     config: OauthConfig;
     resource: ProtectedResource | null;
-    refused: boolean;
+    asked: Probed;
   },
 ): Promise<Pick<Discovery, "server" | "source">> {
   const given = config.authorization_server;
@@ -97,7 +104,8 @@ async function chooseServer(
   const { origin } = new URL(url);
   const server = await findServer(way, origin);
   if (server) return { server, source: resource ? "resource_metadata" : "server_metadata" };
-  if (!refused) {
+  if (asked.trouble) throw asked.trouble;
+  if (!asked.refused) {
     throw failed(way, "discovery", { reason: "it neither asks for a token nor says who gives tokens" });
   }
   return { server: defaultServer(origin), source: "default_endpoints" };

@@ -83,6 +83,7 @@ const networkSentences: Record<string, string> = {
   tls: "offers no secure connection that can be trusted",
   headers: "did not answer in HTTP",
   timeout: "did not answer in time",
+  aborted: "did not answer in time", // no signal but that of the time-out exists
 };
 
 function lowered(sentence: string): string {

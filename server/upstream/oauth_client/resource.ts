@@ -70,6 +70,9 @@ function readMetadata(
       reason: `its resource metadata is about ${quoted(resource)} and not about ${quoted(url)}`,
     });
   }
+  if (document.dpop_bound_access_tokens_required === true) {
+    throw failed(way, "discovery", { reason: "it takes only tokens that are bound to a key (DPoP)" });
+  }
   return {
     resource,
     exact,
