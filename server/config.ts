@@ -20,6 +20,8 @@ export interface Config {
   readonly auditRetentionDays: number;
   /** The longest silence of an upstream during a call, in seconds. */
   readonly upstreamTimeoutSeconds: number;
+  /** Between two checks of a connection in the background, in seconds; 0 checks none. */
+  readonly healthCheckSeconds: number;
   /** How long an access token of a client lives, in seconds. */
   readonly accessTokenSeconds: number;
   /** How long a client stays signed in without using its refresh token, in days. */
@@ -145,6 +147,13 @@ export const settings = {
     secret: false,
     help: "Longest silence of an upstream server during a call; progress starts it anew",
     parse: (text) => wholeNumber(text, { min: 1, max: 86400 }),
+  }),
+  healthCheckSeconds: setting({
+    env: "HEALTH_CHECK_SECONDS",
+    fallback: "300",
+    secret: false,
+    help: "Seconds between two checks of a connection in the background; 0 switches them off",
+    parse: (text) => wholeNumber(text, { min: 0, max: 86400 }),
   }),
   accessTokenSeconds: setting({
     env: "ACCESS_TOKEN_SECONDS",
@@ -273,6 +282,7 @@ export function loadConfig(source: Source = processSource): Config {
     outboundAllow: read(settings.outboundAllow, source),
     auditRetentionDays: read(settings.auditRetentionDays, source),
     upstreamTimeoutSeconds: read(settings.upstreamTimeoutSeconds, source),
+    healthCheckSeconds: read(settings.healthCheckSeconds, source),
     accessTokenSeconds: read(settings.accessTokenSeconds, source),
     refreshTokenDays: read(settings.refreshTokenDays, source),
     auth: loadAuthConfig(read(settings.authConfigPath, source), source),

@@ -5,6 +5,7 @@ import type { Log } from "./log.ts";
 import type { Outbound } from "./outbound.ts";
 import type { Db } from "./storage/dialect.ts";
 import type { SigningKeys } from "./upstream/signing_keys.ts";
+import type { Health } from "./upstream/health.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 import type { Vault } from "./vault.ts";
 
@@ -19,4 +20,5 @@ export interface Services {
   readonly outbound: Outbound;
   readonly signingKeys: SigningKeys;
   readonly upstream: Upstream;
+  readonly health: Health;
 }

@@ -6,6 +6,7 @@ import { Outbound } from "./outbound.ts";
 import type { Services } from "./services.ts";
 import { migrate, openDatabase, refuseNewer } from "./storage/database.ts";
 import { SigningKeys } from "./upstream/signing_keys.ts";
+import { Health } from "./upstream/health.ts";
 import { Upstream } from "./upstream/upstream.ts";
 import { findMasterKeys, openVault } from "./vault.ts";
 
@@ -36,8 +37,23 @@ export async function startServices(config: Config): Promise<Services> {
     const identities = new Identities({ db, log });
     const signingKeys = new SigningKeys({ db, vault });
     const upstream = new Upstream({ db, vault, outbound, signingKeys, log, config });
+    const health = new Health({ db, log, vault, outbound, upstream, config }, {
+      intervalMs: config.healthCheckSeconds * 1000,
+    });
     vault.watch(log);
-    return Object.freeze({ config, log, db, vault, audit, identities, outbound, signingKeys, upstream });
+    if (config.healthCheckSeconds > 0) health.start();
+    return Object.freeze({
+      config,
+      log,
+      db,
+      vault,
+      audit,
+      identities,
+      outbound,
+      signingKeys,
+      upstream,
+      health,
+    });
   } catch (error) {
     await db.destroy();
     throw error;
@@ -45,7 +61,10 @@ export async function startServices(config: Config): Promise<Services> {
 }
 
 /** Ends what `startServices` made: rows first, then sockets, then the database. */
-export async function stopServices({ audit, vault, identities, outbound, db }: Services): Promise<void> {
+export async function stopServices(
+  { health, audit, vault, identities, outbound, db }: Services,
+): Promise<void> {
+  await health.close();
   await audit.close();
   await vault.close();
   await identities.idle();

@@ -2,12 +2,14 @@ import { z } from "zod";
 import { AppError } from "../errors.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
-import type { CatalogResult } from "../upstream/catalog.ts";
-import { credentialHeaders } from "../upstream/credentials.ts";
+import type { Diagnosed } from "../upstream/diagnosis.ts";
+import { stages } from "../upstream/diagnosis_course.ts";
+import { subjectOf } from "../upstream/diagnosis_subject.ts";
+import { isPersonal, keepFinding, recordTest, statusOf, withLostTools } from "../upstream/health_keeping.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
+import { callerOf } from "./connection_asking.ts";
 import { connectionDetail } from "./connection_fields.ts";
-import { listColumns, statusColumns } from "./connection_saving.ts";
-import { changedConfiguration, findOrRefuse, read, toolNames } from "./connections.ts";
+import { changedConfiguration, findOrRefuse, read } from "./connections.ts";
 
 const id = z.string().min(1).max(100).describe("The connection's id, conn_...");
 
@@ -16,33 +18,38 @@ export const testConnection = defineAction({
   name: "CONNECTION_TEST",
   title: "Test connection",
   description:
-    "Connects to the server as a call would, reads its lists again, and says at which stage it failed.",
+    "Connects to the server as a call of yours would, stage by stage, reads its lists again, and says at which stage " +
+    "it failed, why, and what to do.",
   idempotent: true,
   input: z.object({ id }),
   output: z.object({
     id: z.string(),
     healthy: z.boolean(),
-    latencyMs: z.number().describe("Until the end of the handshake"),
-    stage: z.enum(["dns", "tcp", "tls", "http", "auth_discovery", "token", "handshake", "list", "call"])
-      .nullable(),
+    latencyMs: z.number().describe("Until the end of the handshake, or until it failed"),
+    stage: z.enum(stages).nullable().describe("The first stage that failed"),
     code: z.string().nullable(),
-    message: z.string().nullable(),
+    message: z.string().nullable().describe("What happened and why"),
+    advice: z.string().nullable().describe("What to do"),
     protocolVersion: z.string().nullable(),
     tools: z.array(z.string()).nullable().describe("Names of the tools that the server lists now"),
+    stages: z.array(z.object({
+      stage: z.enum(stages),
+      ok: z.boolean(),
+      ms: z.number(),
+      skipped: z.literal(true).optional().describe("Not needed where `ok`, else not tried"),
+      detail: z.string().optional(),
+    })).describe("Every stage in order"),
   }),
   run: async (ctx, input) => {
     const row = await findOrRefuse(ctx, { id: input.id, doing: "test" });
-    const headers = await credentialHeaders(row, ctx.vault);
-    const result = await ctx.upstream.catalog({ title: row.title, url: row.connection_url ?? "", headers });
-    await keep(ctx, row, result);
-    const known = { id: row.id, healthy: result.ok, latencyMs: result.latencyMs };
-    if (!result.ok) {
-      const { stage, code, message } = result;
-      return { ...known, stage, code, message, protocolVersion: null, tools: null };
-    }
-    const { protocolVersion, notes } = result;
-    const message = notes.length === 0 ? null : notes.join("; ");
-    return { ...known, stage: null, code: null, message, protocolVersion, tools: toolNames(result) };
+    const subject = await subjectOf(ctx, row, callerOf(ctx));
+    if (subject === null) throw new AppError("conflict", `Cannot test '${row.title}': it has no URL`);
+    // The SDK's client takes memory and start-up time, so that it is loaded by whoever needs it.
+    const { diagnose } = await import("../upstream/diagnosis.ts");
+    const { diagnosis: found, catalog } = await diagnose(ctx.outbound, subject);
+    const diagnosis = withLostTools(row, found, catalog);
+    if (!isPersonal(row, diagnosis)) await keep(ctx, row, { diagnosis, catalog });
+    return { id: row.id, ...diagnosis };
   },
 });
 
@@ -113,18 +120,10 @@ function connectionState() {
   );
 }
 
-/** Writes what a test has found, unless nothing is new or the connection was changed meanwhile. */
-async function keep(ctx: Context, row: ConnectionRow, result: CatalogResult): Promise<void> {
-  const changes = {
-    ...statusColumns(result, row.status === "inactive" ? "inactive" : undefined),
-    // What it listed before stays while it does not answer.
-    ...(result.ok ? listColumns(result) : {}),
-  };
-  const known: Record<string, unknown> = { ...row };
-  if (Object.entries(changes).every(([column, value]) => known[column] === value)) return;
-  const change = { id: row.id, changes, version: row.updated_at };
-  if (result.ok) {
-    await connections.replaceTools(ctx.db, row.organization_id, { ...change, toolNames: toolNames(result) });
-  } else await connections.update(ctx.db, row.organization_id, change);
-  ctx.upstream.forget(row.id);
+/** Writes what a test has found about the connection, unless it was changed meanwhile. */
+async function keep(ctx: Context, row: ConnectionRow, { diagnosis, catalog }: Diagnosed): Promise<void> {
+  const { healthCheckSeconds } = ctx.config;
+  await recordTest(ctx.db, row, { diagnosis, intervalMs: (healthCheckSeconds || 300) * 1000 });
+  const status = statusOf(row, diagnosis);
+  if (await keepFinding(ctx.db, row, { catalog, status })) ctx.upstream.forget(row.id);
 }

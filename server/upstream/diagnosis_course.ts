@@ -32,7 +32,7 @@ export interface Diagnosis {
   /** Until the end of the handshake, or until it failed. */
   latencyMs: number;
   /** The first stage that failed, with a code for programs, a sentence, and what to do; null where none did. */
-  stage: Stage | null;
+  stage: DiagnosisStage | null;
   code: string | null;
   /** Where it is healthy: what else is worth knowing, or null. */
   message: string | null;
@@ -46,7 +46,7 @@ export interface Diagnosis {
 /** Notes the results of the stages as they come, in whatever order they were measured. */
 export class Course {
   readonly #results = new Map<DiagnosisStage, StageResult>();
-  readonly #failures = new Map<Stage, Failure>();
+  readonly #failures = new Map<DiagnosisStage, Failure>();
 
   pass(stage: DiagnosisStage, ms: number, detail?: string): void {
     this.#results.set(stage, { stage, ok: true, ms: rounded(ms), ...(detail ? { detail } : {}) });
@@ -64,10 +64,10 @@ export class Course {
   }
 
   /** The first failure in the order of the stages. */
-  get failure(): Failure | null {
+  get failure(): (Failure & { stage: DiagnosisStage }) | null {
     for (const stage of stages) {
       const failure = this.#failures.get(stage);
-      if (failure) return failure;
+      if (failure) return { ...failure, stage };
     }
     return null;
   }
@@ -81,6 +81,20 @@ export class Course {
       return found ?? { stage, ok: false, ms: 0, skipped: true };
     });
   }
+}
+
+/** The diagnosis of an upstream that was not even asked. */
+export function failedDiagnosis(failure: Failure & { stage: DiagnosisStage }): Diagnosis {
+  const course = new Course();
+  course.fail(failure, 0);
+  return {
+    ...failure,
+    healthy: false,
+    latencyMs: 0,
+    protocolVersion: null,
+    tools: null,
+    stages: course.results,
+  };
 }
 
 /** Milliseconds with two digits after the point. */

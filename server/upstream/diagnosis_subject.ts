@@ -1,9 +1,11 @@
 import type { Outbound } from "../outbound.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
+import * as connections from "../storage/connections.ts";
 import type { Vault } from "../vault.ts";
 import type { Subject } from "./diagnosis.ts";
 import type { Caller } from "./holders.ts";
 import { openOauthConfig } from "./oauth_settings.ts";
+import { hasTemplates } from "./templates.ts";
 import type { RelayTarget, Upstream } from "./upstream.ts";
 
 /** What testing a connection takes; a part of the services. */
@@ -34,7 +36,7 @@ export async function subjectOf(
     oauth: target.credentialType === "oauth",
     discover: discoverer(services, row, target),
   };
-  if (caller === null && target.credentialMode === "per_user") return { ...subject, headers: null };
+  if (caller === null && dependsOnCaller(row, target)) return { ...subject, headers: null };
   return {
     ...subject,
     headers: () => upstream.headersFor(target, as),
@@ -42,9 +44,16 @@ export async function subjectOf(
   };
 }
 
+/** True where what a server is sent differs by person: whose credential it is, a template, or a token that names them. */
+function dependsOnCaller(row: ConnectionRow, { credentialMode, headers }: RelayTarget): boolean {
+  return credentialMode === "per_user" || hasTemplates(headers) ||
+    connections.parse(row).options?.identity_token === true;
+}
+
 /** The mesh itself, as whom a shared credential is tried where no person asks. */
 function nobody(organizationId: string): Caller {
-  return { organizationId, userId: "", name: "MCP Mesh", email: "" };
+  const mesh = { userId: "", name: "MCP Mesh", email: "", roles: [], keyId: null, clientId: null };
+  return { organizationId, ...mesh };
 }
 
 function discoverer(

@@ -18,23 +18,36 @@ onServices("CONNECTION_TEST says what works, where it fails, and keeps what it l
   const { id, tools } = await connect(services, ann, { title: "Linear", connection_url: upstream.url });
   const good = await run(services, ann, [testConnection, { id }]);
   assert.ok(good.latencyMs > 0);
-  assert.deepEqual({ ...good, latencyMs: 0 }, {
+  const { stages, ...rest } = good;
+  assert.deepEqual({ ...rest, latencyMs: 0 }, {
     id,
     healthy: true,
     latencyMs: 0,
     stage: null,
     code: null,
     message: null,
+    advice: null,
     protocolVersion: "2025-11-25",
     tools: tools?.map(({ name }) => name),
   });
+  assert.deepEqual(stages.map(({ stage, ok, skipped }) => [stage, ok, skipped ?? false]), [
+    ["dns", true, true],
+    ["tcp", true, false],
+    ["tls", true, true],
+    ["http", true, false],
+    ["auth_discovery", true, true],
+    ["token", true, true],
+    ["handshake", true, false],
+    ["list", true, false],
+  ]);
   const before = await run(services, ann, [getConnection, { id }]);
   assert.equal(before.item?.status, "active");
 
   upstream.behave(behaviours.unauthorized);
   const bad = await run(services, ann, [testConnection, { id }]);
   assert.deepEqual([bad.healthy, bad.stage, bad.code, bad.tools], [false, "token", "http_401", null]);
-  assert.match(bad.message ?? "", /^Linear .*\(401\)/);
+  assert.match(bad.message ?? "", /^Linear .*\(401\)$/);
+  assert.equal(bad.advice, "Add a token");
   const { item: failing } = await run(services, ann, [getConnection, { id }]);
   assert.deepEqual([failing?.status, failing?.status_reason], ["error", `${bad.message}. Add a token`]);
   assert.deepEqual(failing?.tools, tools, "what it listed before stays");

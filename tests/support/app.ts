@@ -72,7 +72,9 @@ export async function startMesh(
 /** Settings from literals alone: neither the environment nor a file of the machine counts. */
 export function testConfig(env: Record<string, string>): Config {
   const port = env.PORT ?? String(freePort());
-  const all: Record<string, string> = { PORT: port, AUTH_CONFIG_PATH: "none", ...env };
+  // Checks in the background would come in between.
+  const quiet = { AUTH_CONFIG_PATH: "none", HEALTH_CHECK_SECONDS: "0" };
+  const all: Record<string, string> = { PORT: port, ...quiet, ...env };
   return loadConfig({
     env: (name) => all[name],
     readFile: (path) => path === all.AUTH_CONFIG_PATH ? all.AUTH_CONFIG ?? null : null,

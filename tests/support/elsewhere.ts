@@ -33,6 +33,7 @@ export async function withServerElsewhere(
     DATABASE_POOL_MAX: String(config.databasePoolMax),
     DATA_DIR: config.dataDir,
     LOG_LEVEL: "silent",
+    HEALTH_CHECK_SECONDS: "0",
   };
   try {
     const opened = await ask({ name: "open", env });

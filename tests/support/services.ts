@@ -22,6 +22,8 @@ export async function withServices(
     DATABASE_POOL_MAX: "8",
     DATA_DIR: folder,
     LOG_LEVEL: "silent",
+    // Checks in the background would come in between.
+    HEALTH_CHECK_SECONDS: "0",
     ...settings.env,
   };
   const config = loadConfig({
