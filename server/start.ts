@@ -61,11 +61,11 @@ export async function startServices(config: Config): Promise<Services> {
 }
 
 /** Ends what `startServices` made: rows first, then sockets, then the database. */
-export async function stopServices(
-  { health, audit, vault, identities, outbound, db }: Services,
-): Promise<void> {
+export async function stopServices(services: Services): Promise<void> {
+  const { health, audit, vault, identities, upstream, outbound, db } = services;
   await health.close();
   await audit.close();
+  await upstream.close();
   await vault.close();
   await identities.idle();
   outbound.close();

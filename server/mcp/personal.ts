@@ -1,3 +1,4 @@
+import { AppError } from "../errors.ts";
 import type { Header } from "../upstream/credentials.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import type { Refusal } from "../upstream/upstream.ts";
@@ -5,7 +6,7 @@ import type { Call, Passage } from "./call.ts";
 import { isInitialized } from "./early_sessions.ts";
 import type { Message } from "./message.ts";
 import { neededActions } from "./needs.ts";
-import { answerNeed, noStream, ownAnswer, streamWithout, withoutOwnAnswer } from "./unconnected.ts";
+import { answerWithout, noStream, ownAnswer, streamWithout, withoutOwnAnswer } from "./unconnected.ts";
 
 type Renewal = (refusal: Refusal) => Promise<readonly Header[] | null>;
 
@@ -26,21 +27,25 @@ export function renewal(passage: Passage, message?: Message): Renewal | undefine
 
 /** Sends a message with the credential that its sender has now, or says what is missing. */
 export async function passPersonal(given: Call, send: (call: Call) => Promise<Response>): Promise<Response> {
-  const { early } = given;
   const answered = given.modern ? ownAnswer(given.message) : null;
   const call = answered === null ? given : { ...given, message: withoutOwnAnswer(given.message) };
   try {
     call.credential = answered === "accept" ? await awaited(call) : await credentialOf(call);
+  } catch (error) {
+    if (error instanceof AppError) return await answerWithout(given, error);
+    throw error;
+  }
+  try {
     if (!call.modern && await join(call) && isInitialized(call.message)) {
       return new Response(null, { status: 202 });
     }
     const answer = await send(call);
     if (call.message.method === "initialize") {
-      early.note(answer.headers.get("mcp-session-id"), call.message.params);
+      call.early.note(answer.headers.get("mcp-session-id"), call.message.params);
     }
     return answer;
   } catch (error) {
-    if (error instanceof CredentialNeeded) return await answerNeed(given, { needed: error, early });
+    if (error instanceof CredentialNeeded) return await answerWithout(given, error);
     throw error;
   }
 }
@@ -49,7 +54,7 @@ export async function passPersonal(given: Call, send: (call: Call) => Promise<Re
 export async function passPersonalStream(passage: Passage, send: () => Promise<Response>): Promise<Response> {
   const { early, request } = passage;
   if (request.method === "DELETE" && early.find(passage)?.opened === null) {
-    return streamWithout(passage, early);
+    return streamWithout(passage);
   }
   try {
     passage.credential = await credentialOf(passage);
@@ -60,7 +65,7 @@ export async function passPersonalStream(passage: Passage, send: () => Promise<R
     if (joined && request.method === "DELETE") early.end(passage);
     return answer;
   } catch (error) {
-    if (error instanceof CredentialNeeded) return streamWithout(passage, early);
+    if (error instanceof CredentialNeeded) return streamWithout(passage);
     throw error;
   }
 }

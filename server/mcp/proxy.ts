@@ -26,7 +26,7 @@ import { passPersonal, renewal } from "./personal.ts";
 import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
-import { answerNeed, toolError } from "./unconnected.ts";
+import { answerWithout, toolError } from "./unconnected.ts";
 
 /** What an id can look like; a database takes offence at some of the rest. */
 const idShape = /^[\w-]{1,64}$/;
@@ -196,7 +196,7 @@ function takesEvents(headers: Headers): boolean {
 
 async function errorText(call: Call, error: unknown): Promise<string> {
   const answer = error instanceof CredentialNeeded
-    ? await answerNeed(call, { needed: error, early: call.early })
+    ? await answerWithout(call, error)
     : failed(call, call.message.id, error);
   return await answer.text();
 }

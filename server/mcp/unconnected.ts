@@ -1,7 +1,8 @@
-import type { CredentialNeeded } from "../upstream/holders.ts";
+import type { AppError } from "../errors.ts";
+import { CredentialNeeded } from "../upstream/holders.ts";
 import { version } from "../version.ts";
 import { type Call, type Passage, recordCall } from "./call.ts";
-import { type EarlySessions, opensLinks } from "./early_sessions.ts";
+import { opensLinks } from "./early_sessions.ts";
 import { errorResponse, isObject, type Message, rpcCodes } from "./message.ts";
 import { capabilitiesOf, firstModern } from "./modern.ts";
 import { listFilter } from "./needs.ts";
@@ -18,37 +19,31 @@ const question = "mcp-mesh/connect";
 type Result = Record<string, unknown>;
 
 /**
- * The answer to a message of somebody who has to connect first. What a client needs to list the tools is answered as
- * the server would; all else says what is missing, with the link, as the client understands it (X05).
+ * The answer to a message for which there is no credential. What a client needs to list the tools is answered as the
+ * server would, so that they stay listed; to all else the person has to connect first, or `why` is thrown.
  */
-export async function answerNeed(
-  call: Call,
-  { needed, early }: { needed: CredentialNeeded; early: EarlySessions },
-): Promise<Response> {
+export async function answerWithout(call: Call, why: AppError): Promise<Response> {
   const { message, requestId } = call;
-  if (!call.modern) early.check(call);
+  if (!call.modern) call.early.check(call);
   const answer = message.kind === "request"
-    ? opening(call, { needed, early }) ?? await refusal(call, { needed, early })
+    ? opening(call, why) ?? await refusal(call, why)
     : new Response(null, { status: 202 });
   answer.headers.set("x-request-id", requestId);
   return answer;
 }
 
 /** The answer to what a client asks before it calls anything; null for everything else. */
-function opening(
-  call: Call,
-  { needed, early }: { needed: CredentialNeeded; early: EarlySessions },
-): Response | null {
+function opening(call: Call, why: AppError): Response | null {
   const { message, modern, target } = call;
   switch (message.method) {
     case "initialize": {
-      const { id, version: protocolVersion } = early.begin(call, message.params);
-      const answer = resultOf(call, { protocolVersion, ...introduction(call, needed) });
+      const { id, version: protocolVersion } = call.early.begin(call, message.params);
+      const answer = resultOf(call, { protocolVersion, ...introduction(call, why) });
       answer.headers.set("mcp-session-id", id);
       return answer;
     }
     case "server/discover":
-      return modern ? discovered(call, needed) : null;
+      return modern ? discovered(call, why) : null;
     case "ping":
       return resultOf(call, {});
     case "tools/list": {
@@ -64,41 +59,40 @@ function opening(
 /** What is said here changes as soon as the person has connected, and is theirs alone (M07). */
 const uncached = { ttlMs: 0, cacheScope: "private" };
 
-function introduction({ target }: Call, needed: CredentialNeeded): Result {
+function introduction({ target }: Call, why: AppError): Result {
   return {
     capabilities: { tools: {} },
     serverInfo: { name: "mcp-mesh", title: target.title, version },
-    instructions: needed.message,
+    instructions: why.message,
   };
 }
 
-function discovered(call: Call, needed: CredentialNeeded): Response {
+function discovered(call: Call, why: AppError): Response {
   if (call.target.era === "legacy") {
     // As the server itself would: its clients then open a session (X03).
     const text = "Cannot answer 'server/discover': the server speaks earlier protocol versions";
     return errorResponse(call.message.id, { status: 400, code: -32000, message: text });
   }
-  const { serverInfo, ...rest } = introduction(call, needed);
+  const { serverInfo, ...rest } = introduction(call, why);
   const _meta = { "io.modelcontextprotocol/serverInfo": serverInfo };
   return resultOf(call, { supportedVersions: [firstModern], ...rest, ...uncached, _meta });
 }
 
-async function refusal(
-  call: Call,
-  { needed, early }: { needed: CredentialNeeded; early: EarlySessions },
-): Promise<Response> {
+async function refusal(call: Call, why: AppError): Promise<Response> {
+  const outcome = why instanceof CredentialNeeded ? "denied" : "failed";
+  await recordCall(call, { outcome, errorMessage: why.message, output: undefined, responseBytes: 0 });
+  if (!(why instanceof CredentialNeeded)) throw why;
+  return answerNeed(call, why);
+}
+
+/** Says what the person has to do, with the link, as the client understands it (X05). */
+function answerNeed(call: Call, needed: CredentialNeeded): Response {
   const { message, modern } = call;
-  await recordCall(call, {
-    outcome: "denied",
-    errorMessage: needed.message,
-    output: undefined,
-    responseBytes: 0,
-  });
   if (modern) {
     const asks = askingMethods.has(message.method) && opensLinks(capabilitiesOf(message)) &&
       ownAnswer(message) === null;
     if (asks) return resultOf(call, questionFor(needed), "input_required");
-  } else if (early.opensLinks(call)) {
+  } else if (call.early.opensLinks(call)) {
     const elicitation = { mode: "url", elicitationId: call.requestId, url: needed.url };
     return errorResponse(message.id, {
       status: 200,
@@ -155,7 +149,8 @@ function resultOf(
 }
 
 /** The answer to a GET or DELETE of somebody who has to connect first: there is no stream (L05), and nothing to keep. */
-export function streamWithout(passage: Passage, early: EarlySessions): Response {
+export function streamWithout(passage: Passage): Response {
+  const { early } = passage;
   early.check(passage);
   if (passage.request.method === "GET") return noStream();
   early.end(passage);

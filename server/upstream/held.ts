@@ -1,11 +1,13 @@
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import type { Place, Vault } from "../vault.ts";
 import { type Header, headersOf } from "./credentials.ts";
+import type { Grant } from "./oauth_client/types.ts";
 
 /** What somebody has given for a connection, in the clear. Never logged, never returned to a caller. */
 export type Secret =
   | { readonly kind: "token"; readonly token: string }
-  | { readonly kind: "headers"; readonly headers: Readonly<Record<string, string>> };
+  | { readonly kind: "headers"; readonly headers: Readonly<Record<string, string>> }
+  | { readonly kind: "oauth"; readonly grant: Grant };
 
 /** A credential as the relay uses it. */
 export interface Held {
@@ -13,9 +15,15 @@ export interface Held {
   readonly secret: Secret;
   /** What is sent; names in lower case. */
   readonly headers: readonly Header[];
+  /** The only origin that it may be sent to; undefined where it is bound to none. */
+  readonly origin: string | undefined;
+  /** From when on an access token is to be renewed, in milliseconds since 1970; Infinity where it need not be. */
+  readonly renewAt: number;
 }
 
-type Origin = { readonly origin?: string | undefined };
+/** An access token is renewed before its end: a minute, or a fifth of its life where that is less. */
+const renewBeforeMs = 60_000;
+const renewBeforePart = 0.2;
 
 /** Where the secret of a row lies in the vault's terms. */
 export function credentialPlace(row: Pick<CredentialRow, "id" | "organization_id">): Place {
@@ -34,24 +42,47 @@ export function credentialPlace(row: Pick<CredentialRow, "id" | "organization_id
 export async function sealSecret(
   vault: Vault,
   row: Pick<CredentialRow, "id" | "organization_id">,
-  { secret, url }: { secret: Secret; url?: string | null },
+  { secret, url }: { secret: Secret; url?: string | null | undefined },
 ): Promise<string> {
   const origin = url ? { origin: new URL(url).origin } : {};
-  const { kind: _, ...content } = secret;
+  const content = secret.kind === "oauth"
+    ? secret.grant
+    : secret.kind === "headers"
+    ? { headers: secret.headers }
+    : { token: secret.token };
   return await vault.seal(credentialPlace(row), JSON.stringify({ ...content, ...origin }));
 }
 
 /** Opens a row. Throws where it was altered or moved. */
-export async function openHeld(vault: Vault, row: CredentialRow): Promise<Held & Origin> {
-  const content = JSON.parse(await vault.open(credentialPlace(row), row.sealed));
-  const secret: Secret = row.kind === "headers"
+export async function openHeld(vault: Vault, row: CredentialRow): Promise<Held> {
+  const { origin, ...content } = JSON.parse(await vault.open(credentialPlace(row), row.sealed));
+  const secret: Secret = row.kind === "oauth"
+    ? { kind: "oauth", grant: content }
+    : row.kind === "headers"
     ? { kind: "headers", headers: content.headers }
     : { kind: "token", token: content.token };
-  return { row, secret, headers: sentFor(secret), origin: content.origin };
+  return { row, secret, headers: sentFor(secret), origin, renewAt: renewalTime(row) };
 }
 
 function sentFor(secret: Secret): readonly Header[] {
-  return secret.kind === "headers"
-    ? headersOf({ token: null, headers: secret.headers })
-    : headersOf({ token: secret.token, headers: null });
+  switch (secret.kind) {
+    case "oauth":
+      return [["authorization", `Bearer ${secret.grant.accessToken}`]];
+    case "headers":
+      return headersOf({ token: null, headers: secret.headers });
+    case "token":
+      return headersOf({ token: secret.token, headers: null });
+  }
+}
+
+function renewalTime({ kind, expires_at: end, refreshed_at, created_at }: CredentialRow): number {
+  if (kind !== "oauth" || end === null) return Infinity;
+  const life = Math.max(0, end - (refreshed_at ?? created_at));
+  return end - Math.min(renewBeforeMs, life * renewBeforePart);
+}
+
+/** True where a new access token can be had without the person. */
+export function isRenewable({ secret }: Held): boolean {
+  return secret.kind === "oauth" &&
+    (secret.grant.refreshToken !== null || secret.grant.grantType === "client_credentials");
 }

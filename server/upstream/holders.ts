@@ -1,13 +1,13 @@
 import { LRUCache } from "lru-cache";
 import { AppError } from "../errors.ts";
-import type { Db } from "../storage/dialect.ts";
 import * as credentials from "../storage/upstream_credentials.ts";
-import type { Vault } from "../vault.ts";
 import type { Header } from "./credentials.ts";
 import type { IdentifiedCaller } from "./identity_token.ts";
 import { hasTemplates } from "./templates.ts";
-import { type Held, openHeld } from "./held.ts";
-import type { RelayTarget } from "./upstream.ts";
+import { type Held, isRenewable, openHeld } from "./held.ts";
+import { Renewals, type RenewalServices, type Slot } from "./renewal.ts";
+import { Scopes } from "./scopes.ts";
+import type { Refusal, RelayTarget } from "./upstream.ts";
 
 /** For whom a message is sent; a key or a client's token acts with its owner's credential. */
 export interface Caller extends IdentifiedCaller {
@@ -42,23 +42,8 @@ export class CredentialNeeded extends AppError {
   }
 }
 
-/** What the class needs; a part of the services. */
-export interface HolderServices {
-  readonly db: Db;
-  readonly vault: Vault;
-  readonly config: { readonly baseUrl: string };
-}
-
-/** The place of one credential. */
-interface Slot {
-  readonly organizationId: string;
-  readonly connectionId: string;
-  /** A person's id, or `sharedOwner`. */
-  readonly owner: string;
-}
-
 interface Known {
-  readonly held: (Held & { readonly origin?: string | undefined }) | null;
+  readonly held: Held | null;
   /** When the database was last asked, in milliseconds of `performance.now()`. */
   checkedAt: number;
 }
@@ -68,21 +53,31 @@ const validMs = 800;
 
 /** Whose credential goes with a call: finds it, opens it, and remembers it for less than a second. Made once. */
 export class Holders {
-  readonly #services: HolderServices;
+  readonly #services: RenewalServices;
+  readonly #renewals: Renewals;
+  readonly #scopes: Scopes;
   readonly #known = new LRUCache<string, Known>({ max: 10_000 });
   readonly #loading = new Map<string, Promise<Known>>();
   #changes = 0;
 
-  constructor(services: HolderServices) {
+  constructor(services: RenewalServices) {
     this.#services = services;
+    this.#renewals = new Renewals(services);
+    this.#scopes = new Scopes(services.db);
   }
 
-  /** The credential's headers, at once while it is known. Throws CredentialNeeded. */
+  /**
+   * The credential's headers; at once while it is known and good. Throws CredentialNeeded, or UpstreamFailure where a
+   * token could not be renewed for now.
+   */
   headersFor(target: RelayTarget, caller: Caller): readonly Header[] | Promise<readonly Header[]> {
-    const known = this.#find(slotOf(target, caller));
-    return known instanceof Promise
-      ? known.then((found) => this.#use(target, found))
-      : this.#use(target, known);
+    const slot = slotOf(target, caller);
+    const known = this.#find(slot);
+    const held = known instanceof Promise ? null : known.held;
+    if (held === null || held.row.state !== "ok" || held.renewAt <= Date.now()) {
+      return this.#prepared(target, slot, caller);
+    }
+    return this.#headersOf(target, held);
   }
 
   /** Drops what is known of a connection's credentials, or of all. */
@@ -96,46 +91,111 @@ export class Holders {
   }
 
   /**
-   * Takes note that the upstream refused what it was sent; true where there is something else to send. A person's
-   * secret is marked, unless it was changed meanwhile. Throws CredentialNeeded.
+   * Takes note that the upstream refused what it was sent; true where there is something else to send: a token that was
+   * renewed for it, or meanwhile. A secret that cannot be renewed is marked. Throws CredentialNeeded, UpstreamFailure.
    */
-  async refused(target: RelayTarget, caller: Caller, used: readonly Header[]): Promise<boolean> {
-    const known = await this.#find(slotOf(target, caller));
-    const { held } = known;
-    if (held === null || held.row.state !== "ok") return this.#use(target, known).length > 0;
-    if (!held.headers.every((header) => isAmong(used, header))) return true;
-    const { id, version } = held.row;
-    const changes = { state: "attention", reason: refusedReason };
-    await credentials.settle(this.#services.db, target.organizationId, {
-      id,
-      version,
-      changes,
-      now: Date.now(),
-    });
-    this.forget(target.id);
-    this.#use(target, await this.#find(slotOf(target, caller)));
+  async refused(target: RelayTarget, caller: Caller, refusal: Refusal): Promise<boolean> {
+    const slot = slotOf(target, caller);
+    this.#drop(slot);
+    const { held } = await this.#find(slot);
+    if (held === null || held.row.state !== "ok") throw this.#missing(target, held);
+    if (!held.headers.every((header) => isAmong(refusal.used, header))) return !refusal.again;
+    if (refusal.status === 403) return await this.#outOfScope(target, slot, { held, refusal });
+    if (isRenewable(held)) return await this.#renewed(target, slot, { held, refusal });
+    await this.#mark(slot, held);
+    throw this.#missing(target, (await this.#find(slot)).held);
+  }
+
+  /** Resolves when no renewal is under way, and begins none any more. */
+  close(): Promise<void> {
+    return this.#renewals.close();
+  }
+
+  /** Finds, renews and obtains until there are headers to send. */
+  async #prepared(target: RelayTarget, slot: Slot, caller: Caller): Promise<readonly Header[]> {
+    for (let round = 0; round < maxRounds; round++) {
+      const { held } = await this.#find(slot);
+      if (held === null) {
+        if (!target.actsForItself) throw this.#missing(target, held);
+        await this.#renewals.obtain(slot, caller.userId);
+      } else if (held.row.state !== "ok" && !(target.actsForItself && isRenewable(held))) {
+        throw this.#missing(target, held);
+      } else if (held.row.state === "ok" && this.#isGood(slot, held)) {
+        return this.#headersOf(target, held);
+      } else if (!isRenewable(held)) {
+        throw this.#needed(target, "needs_attention", endedReason);
+      } else await this.#renewals.renew(slot, held);
+      this.#drop(slot);
+    }
+    throw new AppError("unavailable", `Cannot use '${target.title}': its credential changes all the time`);
+  }
+
+  /** True where the token can be sent now; one that ends soon is renewed meanwhile. */
+  #isGood(slot: Slot, held: Held): boolean {
+    const now = Date.now();
+    if (held.renewAt > now) return true;
+    if ((held.row.expires_at ?? Infinity) <= now) return false;
+    if (isRenewable(held)) this.#renewals.renewSoon(slot, held);
     return true;
   }
 
-  /** Says that a person has to act, with the page where they do. */
-  needed(target: RelayTarget, reason: NeededReason, missing: string): CredentialNeeded {
+  async #renewed(
+    target: RelayTarget,
+    slot: Slot,
+    { held, refusal }: { held: Held; refusal: Refusal },
+  ): Promise<boolean> {
+    // A token that is refused as soon as it was made is not made again with each call.
+    const isNew = Date.now() - (held.row.refreshed_at ?? 0) < newMs;
+    if (refusal.again || isNew) throw this.#needed(target, "needs_attention", refusedAnewReason);
+    await this.#renewals.renew(slot, held);
+    this.#drop(slot);
+    return true;
+  }
+
+  async #outOfScope(
+    target: RelayTarget,
+    slot: Slot,
+    { held, refusal }: { held: Held; refusal: Refusal },
+  ): Promise<boolean> {
+    const wanted = await this.#scopes.challenged(slot, held, refusal);
+    if (wanted === null) return false;
+    this.#drop(slot);
+    throw this.#needed(target, "needs_scope", `it asks for more than was allowed: ${wanted}`);
+  }
+
+  async #mark(slot: Slot, { row: { id, version } }: Held): Promise<void> {
+    const changes = { state: "attention", reason: refusedReason };
+    const change = { id, version, changes, now: Date.now() };
+    await credentials.settle(this.#services.db, slot.organizationId, change);
+    this.#drop(slot);
+  }
+
+  #headersOf(target: RelayTarget, { headers, origin }: Held): readonly Header[] {
+    if (origin !== undefined && origin !== target.target.origin) {
+      throw this.#needed(target, "needs_attention", movedReason);
+    }
+    return merged(target.headers, headers);
+  }
+
+  #missing(target: RelayTarget, held: Held | null): CredentialNeeded {
+    return held === null
+      ? this.#needed(target, "not_connected", notConnected(target))
+      : this.#needed(target, "needs_attention", held.row.reason ?? refusedReason);
+  }
+
+  #needed(target: RelayTarget, reason: NeededReason, missing: string): CredentialNeeded {
     const url = `${this.#services.config.baseUrl}/my-connections/${target.id}`;
     return new CredentialNeeded(reason, { missing, url, target });
   }
 
-  #use(target: RelayTarget, { held }: Known): readonly Header[] {
-    if (held === null) throw this.needed(target, "not_connected", notConnected(target));
-    if (held.origin !== undefined && held.origin !== target.target.origin) {
-      throw this.needed(target, "needs_attention", movedReason);
-    }
-    if (held.row.state !== "ok") {
-      throw this.needed(target, "needs_attention", held.row.reason ?? refusedReason);
-    }
-    return merged(target.headers, held.headers);
+  #drop(slot: Slot): void {
+    this.#changes++;
+    this.#known.delete(keyOf(slot));
+    this.#loading.delete(keyOf(slot));
   }
 
   #find(slot: Slot): Known | Promise<Known> {
-    const key = `${slot.connectionId} ${slot.owner} ${slot.organizationId}`;
+    const key = keyOf(slot);
     const known = this.#known.get(key);
     if (known !== undefined && performance.now() - known.checkedAt < validMs) return known;
     const loading = this.#loading.get(key);
@@ -163,13 +223,23 @@ export class Holders {
   }
 }
 
+/** A token younger than this that is refused is not renewed once more, in milliseconds. */
+const newMs = 10_000;
+const maxRounds = 5;
+
 const refusedReason = "the server did not accept the credential";
+const refusedAnewReason = "the server does not accept the token, not even a new one";
+const endedReason = "the access has ended, and there is no way to renew it";
 const movedReason = "the server has moved to another address since it was connected";
 
 function notConnected({ credentialMode }: RelayTarget): string {
   return credentialMode === "per_user"
     ? "you have not connected your account with it"
     : "nobody has authorized it for the organization";
+}
+
+function keyOf({ connectionId, owner, organizationId }: Slot): string {
+  return `${connectionId} ${owner} ${organizationId}`;
 }
 
 function slotOf(target: RelayTarget, caller: Caller): Slot {

@@ -175,17 +175,21 @@ function checkHead(target: RelayTarget, exchange: OutboundExchange, { method }: 
   const encoding = exchange.header("content-encoding");
   if (passed.has(status) && (encoding === null || encoding.toLowerCase() === "identity")) return;
   discard(exchange);
-  throw new UpstreamFailure(`'${target.title}' ${complaint(exchange, method)}`, {
+  throw new UpstreamFailure(`'${target.title}' ${complaint({ target, status, method })}`, {
     stage: "http",
     upstreamStatus: status,
   });
 }
 
-function complaint({ status }: OutboundExchange, method: string): string {
+function complaint(
+  { target, status, method }: { target: RelayTarget; status: number; method: string },
+): string {
   if (passed.has(status)) return "answered with a compressed body that nobody asked for (stage http)";
   if (status === 401 || status === 403) {
     // Not passed on: the client would take it for a refusal of its own token (RS10).
-    return `did not accept the connection's credential (${status}). Ask an admin to check the connection's token`;
+    return target.plain
+      ? `did not accept the connection's credential (${status}). Ask an admin to check the connection's token`
+      : `did not accept the credential (${status}). What it belongs to may not be allowed this`;
   }
   if (status >= 300 && status < 400) return `answered with a redirect (${status}), which is not followed`;
   return `answered ${method} with ${status} (stage http)`;

@@ -19,6 +19,7 @@ import {
   targetFor,
   tlsOptions,
 } from "./tls_options.ts";
+import { readOauthSettings } from "./oauth_settings.ts";
 import type { ToolAnswer } from "./tool_call.ts";
 
 /** Where a proxied message goes, and what of the connection goes with it. Never logged, never returned to a caller. */
@@ -38,6 +39,8 @@ export interface RelayTarget {
   readonly identityToken: boolean;
   readonly credentialMode: "shared" | "per_user";
   readonly credentialType: "static" | "oauth";
+  /** True where the mesh gets its tokens as a client of its own, without a person (client_credentials). */
+  readonly actsForItself: boolean;
   /** The longest silence of this server, in milliseconds; null where the setting for all counts. */
   readonly timeoutMs: number | null;
   /** `legacy` for a server that is known to speak nothing after the handshake era; null where that is not known. */
@@ -138,9 +141,8 @@ export class Upstream {
    * Takes note that the upstream refused what it was sent; true where sending the message again makes sense.
    * Throws CredentialNeeded where a person has to act.
    */
-  async refused(target: RelayTarget, caller: Caller, { used, status }: Refusal): Promise<boolean> {
-    if (isOwn(target) || status !== 401) return false;
-    return await this.#holders.refused(target, caller, used);
+  async refused(target: RelayTarget, caller: Caller, refusal: Refusal): Promise<boolean> {
+    return isOwn(target) ? false : await this.#holders.refused(target, caller, refusal);
   }
 
   /** A connection as the caller talks to it; null where the organization has none such. Throws as `headersFor`. */
@@ -158,6 +160,11 @@ export class Upstream {
     const target = { id, organizationId, url, templated: hasTemplates(headers), identityToken };
     const identity = tlsIdentity(tlsOptions(options, certificate));
     return { title, url, headers: await this.#extras.complete(headers, target, caller), identity };
+  }
+
+  /** Resolves when no token is being renewed, and begins no renewal any more. */
+  close(): Promise<void> {
+    return this.#holders.close();
   }
 
   /** Drops what is known of a connection and its credentials, or of all; the next call reads it anew. */
@@ -239,6 +246,8 @@ export class Upstream {
       identityToken,
       credentialMode,
       credentialType,
+      actsForItself: credentialType === "oauth" &&
+        readOauthSettings(row)?.grant_type === "client_credentials",
       era: null,
       timeoutMs: options.timeout_seconds == null ? null : options.timeout_seconds * 1000,
     });
