@@ -208,6 +208,7 @@ function mountConnections(app: Hono<VisitEnv>, { page, send }: Steps): void {
 
   app.get("/my-connections", ...page, showMyConnections);
   app.get("/my-connections/:id", ...page, myConnection.showMyConnection);
+  app.post("/my-connections/:id/connect", ...send, myConnection.connect);
   app.post("/my-connections/:id/token", ...send, myConnection.saveMyCredential);
   app.get("/my-connections/:id/disconnect", ...page, myConnection.showDisconnect);
   app.post("/my-connections/:id/disconnect", ...send, myConnection.disconnect);

@@ -2,9 +2,11 @@ import type { Child } from "hono/jsx";
 import type { Connection, Shell, TestResult } from "./types.ts";
 import { Badge, connectionState, Tile } from "./components/badge.tsx";
 import { Button, ButtonLink } from "./components/button.tsx";
+import { Notice } from "./components/card.tsx";
 import { Form } from "./components/form.tsx";
 import { Tabs } from "./components/tabs.tsx";
 import { TestPanel } from "./components/test_panel.tsx";
+import { type CredentialStatus, reconnectWords, type Standing } from "./credential_words.ts";
 import { addressOf, duration } from "./format.ts";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
@@ -19,6 +21,9 @@ export interface ConnectionPageProps {
   medianMs?: number | null | undefined;
   /** Null while the upstream has not said. */
   counts: { tools: number | null; resources: number | null; prompts: number | null };
+  standing?: Standing | undefined;
+  /** How the reader's own credential stands; null where the connection wants none of each person. */
+  own?: CredentialStatus | null | undefined;
   /** The test that was just made. */
   test?: TestResult | null | undefined;
 }
@@ -51,11 +56,62 @@ function tabsOf({ connection, counts, shell, tab }: ConnectionFrameProps) {
   }));
 }
 
+/** What needs the reader, or those whom they look after, with the way to it. */
+function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
+  const { id, title, status } = connection;
+  if (status === "inactive") return null;
+  const mine = paths.myConnection(id);
+  const shared = shell.canManage ? standing?.sharedAccess : null;
+  const waits = !shell.canManage && (standing?.sharedAccess ?? "connected") !== "connected";
+  const people = shell.canManage ? standing?.needReconnect ?? 0 : 0;
+  return (
+    <div class="needs">
+      {own === "not_connected" && (
+        <Notice tone="warn">
+          {`${title} wants your own account before you can call it. `}
+          <a href={mine}>Connect it</a>
+        </Notice>
+      )}
+      {own === "needs_attention" && (
+        <Notice tone="warn">
+          {`Your access to ${title} has ended: your calls fail. `}
+          <a href={mine}>Reconnect</a>
+        </Notice>
+      )}
+      {waits && (
+        <Notice tone="warn">
+          {`${title} waits for an administrator who signs in there: calls fail until then.`}
+        </Notice>
+      )}
+      {shared === "not_connected" && (
+        <Notice tone="warn">
+          {`Nobody has signed in at ${title} yet, so calls fail. `}
+          <a href={paths.connectionTab(id, "credentials")}>Say whose account it is to be</a>
+        </Notice>
+      )}
+      {shared === "needs_attention" && (
+        <Notice tone="warn">
+          {`${title} ended the access that everybody calls with. `}
+          <a href={mine}>Reconnect</a>
+        </Notice>
+      )}
+      {people > 0 && (
+        <Notice tone="warn">
+          {`${reconnectWords(people)}. `}
+          <a href={paths.connectionTab(id, "credentials")}>Show who</a>
+        </Notice>
+      )}
+    </div>
+  );
+}
+
 /** The head of a connection's pages: name, address, state, test and tabs. */
 export function ConnectionFrame(props: ConnectionFrameProps) {
   const { shell, connection, medianMs, test, tab, children } = props;
-  const state = connectionState(connection, medianMs);
-  const measured = connection.status === "active" && medianMs !== null && medianMs !== undefined;
+  const state = connectionState(connection, props);
+  const waiting = props.standing?.sharedAccess === "not_connected";
+  const answers = state.text === "Healthy" || state.text === "Slow";
+  const measured = answers && medianMs !== null && medianMs !== undefined;
   const title = tab === null || tab === "tools" ? connection.title : `${names[tab]} · ${connection.title}`;
   return (
     <Layout title={title} shell={shell} place="connections">
@@ -87,7 +143,8 @@ export function ConnectionFrame(props: ConnectionFrameProps) {
           <ButtonLink kind="main" href={paths.connectClient(connection.id)}>Connect a client</ButtonLink>
         </div>
       </header>
-      <TestPanel test={test} connection={connection} />
+      {tab !== "credentials" && <Needs {...props} />}
+      <TestPanel test={test} connection={waiting ? { ...connection, status_reason: null } : connection} />
       <Tabs label="Parts of the connection" tabs={tabsOf(props)} />
       {children}
     </Layout>

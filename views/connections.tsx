@@ -5,6 +5,7 @@ import { EmptyState, PageHead } from "./components/card.tsx";
 import { Sparkline } from "./components/chart.tsx";
 import { Filters, PillSelect, SearchBox } from "./components/filters.tsx";
 import { Cell, Paging, Row, RowLink, Table } from "./components/table.tsx";
+import type { Standing } from "./credential_words.ts";
 import { addressOf, count, duration } from "./format.ts";
 import { Layout } from "./layout.tsx";
 import { paths, withQuery } from "./paths.ts";
@@ -28,6 +29,7 @@ export interface ConnectionItem {
   calls: number;
   /** Calls a day, oldest first. */
   daily: readonly number[];
+  standing?: Standing | undefined;
 }
 
 export interface ConnectionRowsProps {
@@ -45,7 +47,7 @@ const ROWS_ID = "connection-rows";
 
 function ConnectionRow({ item }: { item: ConnectionItem }) {
   const { connection } = item;
-  const state = connectionState(connection, item.medianMs);
+  const state = connectionState(connection, item);
   return (
     <Row link quiet={connection.status === "inactive"}>
       <Cell as="main">

@@ -36,6 +36,14 @@ export interface CredentialHolder {
   connected_at: string | null;
 }
 
+/** How the credentials of a connection stand. */
+export interface Standing {
+  /** How many people have to connect again; 0 for readers who do not look after them. */
+  needReconnect: number;
+  /** The access that somebody signs in for on behalf of all; null where there is no such thing. */
+  sharedAccess: CredentialStatus | null;
+}
+
 const states: Record<CredentialStatus, { tone: Tone; text: string }> = {
   connected: { tone: "good", text: "Connected" },
   not_connected: { tone: "quiet", text: "Not connected" },

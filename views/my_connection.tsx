@@ -122,6 +122,7 @@ function SecretFields({ item, form }: { item: Credential; form: FormState | unde
         name="token"
         label={`Your token for ${item.title}`}
         required
+        autofocus={item.status !== "connected"}
         error={form?.errors?.token}
         hint="Make one in your account there, often under “API tokens” or “Personal access tokens”."
       />
@@ -138,6 +139,7 @@ function SecretFields({ item, form }: { item: Credential; form: FormState | unde
           name={headerField(name)}
           label={name}
           required={first}
+          autofocus={index === 0 && item.status !== "connected"}
           {...(!first && { hint: "Left empty, the stored value stays." })}
           error={form?.errors?.[headerField(name)]}
         />

@@ -2,7 +2,9 @@ import { z } from "zod";
 import { isManager } from "../access/policy.ts";
 import * as connectionUsage from "../storage/connection_usage.ts";
 import { type Condition, listOutput } from "../storage/filters.ts";
+import { type Standing, standings } from "../storage/upstream_credentials.ts";
 import { defineAction, organizationOf } from "./action.ts";
+import { actsForItself } from "./credentials.ts";
 
 const days = 7;
 
@@ -18,6 +20,12 @@ const usedConnection = z.object({
   calls: z.int().describe(`Calls of the last ${days} days; your own where you look after nobody else's`),
   medianMs: z.number().nullable().describe("Of the latest 200 of these calls"),
   daily: z.array(z.int()).describe("Calls a day (UTC), oldest first"),
+  needReconnect: z.int().describe(
+    "How many people have to connect again; 0 for those who do not look after them",
+  ),
+  sharedAccess: z.enum(["connected", "not_connected", "needs_attention"]).nullable().describe(
+    "How the access stands that somebody signs in for on behalf of all; null where there is no such thing",
+  ),
 });
 
 export const listConnectionUsage = defineAction({
@@ -51,10 +59,23 @@ export const listConnectionUsage = defineAction({
       limit,
       offset,
     });
-    const known = items.map((item) => ({ ...item, status: item.status as "active" }));
+    const standing = await standings(ctx.db, organizationOf(ctx), items.map((item) => item.id));
+    const known = items.map((item) => ({
+      ...item,
+      status: item.status as "active",
+      needReconnect: isManager(actor) ? standing.get(item.id)?.people ?? 0 : 0,
+      sharedAccess: sharedAccess(item, standing.get(item.id)),
+    }));
     return { items: known, totalCount, hasMore: offset + items.length < totalCount };
   },
 });
+
+function sharedAccess(item: connectionUsage.UsedConnection, standing: Standing | undefined) {
+  const signsIn = item.credential_type === "oauth" && item.credential_mode === "shared";
+  if (!signsIn || actsForItself(item)) return null;
+  if (!standing?.shared) return "not_connected" as const;
+  return standing.shared === "ok" ? "connected" as const : "needs_attention" as const;
+}
 
 interface Narrowed {
   search: string | undefined;

@@ -1,9 +1,11 @@
 import type { ConnectionPageProps } from "../../views/connection_frame.tsx";
+import type { CredentialStatus } from "../../views/credential_words.ts";
 import type { Prompt, Resource, TestResult, Tool } from "../../views/types.ts";
 import { can } from "../access/policy.ts";
 import { perform } from "../actions/action.ts";
 import { listConnectionUsage } from "../actions/connection_usage.ts";
 import { getConnection } from "../actions/connections.ts";
+import { listCredentials } from "../actions/credentials.ts";
 import { AppError } from "../errors.ts";
 import type { VisitContext } from "../visit.ts";
 import { actorOf, contextOf, param, shellOf } from "./page.ts";
@@ -45,13 +47,21 @@ export async function connectionFacts(c: VisitContext, test?: TestResult): Promi
     resources: resources?.length ?? null,
     prompts: prompts?.length ?? null,
   };
-  const medianMs = items[0]?.medianMs ?? null;
+  const [standing] = items;
+  const medianMs = standing?.medianMs ?? null;
+  const own = connection.credential_mode === "per_user" ? await ownStatus(c, id) : null;
   return {
-    frame: { shell: await shellOf(c), connection, medianMs, counts, ...(test && { test }) },
+    frame: { shell: await shellOf(c), connection, medianMs, counts, standing, own, ...(test && { test }) },
     tools,
     resources,
     prompts,
   };
+}
+
+/** How the credential of the reader stands; null where they may not have one. */
+async function ownStatus(c: VisitContext, id: string): Promise<CredentialStatus | null> {
+  const { items } = await perform(listCredentials, contextOf(c), {});
+  return items.find(({ connection_id }) => connection_id === id)?.status ?? null;
 }
 
 // What a server lists may be of any shape; what is not as expected is not shown.

@@ -33,6 +33,7 @@ export async function showConnections(c: VisitContext): Promise<Response> {
     medianMs,
     calls,
     daily,
+    standing: connection,
   }));
   const list = { items: shown, info: infoOf(place, { shown: items.length, total: totalCount }), query };
   if (wantsPart(c)) return await c.html(<ConnectionRows {...list} canManage={isManager(actorOf(c))} />);

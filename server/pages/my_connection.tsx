@@ -9,19 +9,19 @@ import {
 import { paths } from "../../views/paths.ts";
 import type { FormState } from "../../views/types.ts";
 import { perform } from "../actions/action.ts";
+import { authorizeCredential } from "../actions/credential_authorizing.ts";
 import { getConnection } from "../actions/connections.ts";
 import { deleteCredential, listCredentials, setCredential } from "../actions/credentials.ts";
 import { getWorkspace } from "../actions/workspace.ts";
-import { AppError } from "../errors.ts";
-import type { Refusal } from "../form.ts";
+import { AppError, httpStatus } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
 import { actorOf, attempt, contextOf, param, shellOf } from "./page.ts";
-import { allowSignIn } from "./sign_in_targets.ts";
+import { allowSignIn, atOwnName } from "./sign_in_targets.ts";
 
 /** What a connection wants of the person, and the way to give it: where a client sends them that was refused. */
 export async function showMyConnection(c: VisitContext): Promise<Response> {
   const item = await findItem(c);
-  if (item) return await show(c, item);
+  if (item) return elsewhereOf(c, item) ?? await show(c, item);
   const { item: connection } = await perform(getConnection, contextOf(c), { id: param(c, "id") });
   const shell = await shellOf(c);
   if (connection) return await c.html(<NothingToConnectPage shell={shell} connection={connection} />);
@@ -35,6 +35,27 @@ export async function moveToMyConnection(c: VisitContext): Promise<Response> {
   const id = c.get("form").text("organizationId");
   if (await c.get("visit").choose(id)) return goTo(c, paths.myConnection(param(c, "id")));
   throw new AppError("not_found", `Cannot change to the organization: there is no '${id}'`);
+}
+
+/** Leads the browser on to the sign-in of the server, which sends it back to where it was begun. */
+export async function connect(c: VisitContext): Promise<Response> {
+  const item = await demandItem(c);
+  const { connection_id: connectionId } = item;
+  const returnTo = c.get("form").text("from") === "list"
+    ? paths.myConnections
+    : paths.myConnection(connectionId);
+  const elsewhere = elsewhereOf(c, item);
+  if (elsewhere) return elsewhere;
+  try {
+    const { authorization_url } = await perform(authorizeCredential, contextOf(c), {
+      connectionId,
+      returnTo,
+    });
+    return c.redirect(authorization_url, 303);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === "forbidden") throw error;
+    return await show(c, item, { form: { message: `${error.message}.` }, status: httpStatus[error.code] });
+  }
 }
 
 /** Keeps the token, or the values of headers, that the person gives. */
@@ -76,13 +97,21 @@ export async function disconnect(c: VisitContext): Promise<Response> {
   return goTo(c, paths.myConnections, { kind: "good", text: `${title} is disconnected.` });
 }
 
+type Status = typeof httpStatus[keyof typeof httpStatus] | 200;
+
 async function show(
   c: VisitContext,
   item: Credential,
-  { form, status = 200 }: { form?: FormState; status?: Refusal["status"] | 200 | 502 } = {},
+  { form, status = 200 }: { form?: FormState; status?: Status } = {},
 ): Promise<Response> {
   allowSignIn(c, [item]);
   return await c.html(<MyConnectionPage shell={await shellOf(c)} item={item} form={form} />, status);
+}
+
+/** The way to where the sign-in of a server can end, where the browser is not there. */
+function elsewhereOf(c: VisitContext, { connection_id: id, type, can_connect }: Credential): Response | null {
+  const url = type === "oauth" && can_connect ? atOwnName(c, paths.myConnection(id)) : null;
+  return url === null ? null : c.redirect(url, 303);
 }
 
 async function findItem(c: VisitContext): Promise<Credential | null> {

@@ -18,6 +18,9 @@ export interface UsedConnection {
   connection_url: string | null;
   status: string;
   status_reason: string | null;
+  credential_mode: string;
+  credential_type: string;
+  oauth_config: string | null;
   /** Null while its server never listed any. */
   toolCount: number | null;
   calls: number;
@@ -96,6 +99,7 @@ async function medians(
 async function rowsOf(db: Db, organizationId: string, query: UsageQuery & { from: number }) {
   const known = db.selectFrom("connections")
     .select(["id", "title", "description", "connection_type", "connection_url", "status", "status_reason"])
+    .select(["credential_mode", "credential_type", "oauth_config"])
     .select(["tool_count", sql<number>`case when tools is null then 0 else 1 end`.as("known")])
     .where("organization_id", "=", organizationId).where(whereOf(query.where, fields));
   const counted = query.days === 0 ? known.select(sql<number>`0`.as("calls")) : known.leftJoin(

@@ -52,6 +52,49 @@ export function offers(say: Say): Sample[] {
         />
       ),
     },
+    {
+      name: "resources-needs",
+      page: (
+        <ConnectionResourcesPage
+          {...page}
+          resources={[]}
+          own="not_connected"
+          standing={{ needReconnect: 3, sharedAccess: null }}
+        />
+      ),
+    },
+    {
+      name: "resources-needs-again",
+      page: (
+        <ConnectionResourcesPage
+          {...page}
+          resources={[]}
+          own="needs_attention"
+          standing={{ needReconnect: 1, sharedAccess: "needs_attention" }}
+        />
+      ),
+    },
+    {
+      name: "resources-needs-admin",
+      page: (
+        <ConnectionResourcesPage
+          {...broken(say)}
+          shell={{ ...page.shell, canManage: false }}
+          resources={[]}
+          standing={{ needReconnect: 0, sharedAccess: "not_connected" }}
+        />
+      ),
+    },
+    {
+      name: "resources-needs-shared",
+      page: (
+        <ConnectionResourcesPage
+          {...broken(say)}
+          resources={[]}
+          standing={{ needReconnect: 0, sharedAccess: "not_connected" }}
+        />
+      ),
+    },
     { name: "resources-none", page: <ConnectionResourcesPage {...page} resources={[]} /> },
     {
       name: "prompts",

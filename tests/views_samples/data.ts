@@ -85,6 +85,18 @@ export function itemsOf(say: Say): ConnectionItem[] {
       [5, 21, 640],
       [20, 20, 90, 20, 90, 90, 140],
     ),
+    {
+      ...item(connectionOf(say, "Calendar"), [9, 95, 320], [50, 40, 50, 40, 60, 40, 40]),
+      standing: { needReconnect: 3, sharedAccess: null },
+    },
+    {
+      ...item(connectionOf(say, "Notion", { status: "error" }), [null, null, 0], [0, 0, 0, 0, 0, 0, 0]),
+      standing: { needReconnect: 0, sharedAccess: "not_connected" },
+    },
+    {
+      ...item(connectionOf(say, "Figma"), [4, 40, 12], [1, 2, 1, 2, 1, 2, 3]),
+      standing: { needReconnect: 0, sharedAccess: "needs_attention" },
+    },
     item(connectionOf(say, "Slack", { status: "inactive" }), [13, null, 0], [0, 0, 0, 0, 0, 0, 0]),
   ];
 }

@@ -1,5 +1,6 @@
 import type { Child } from "hono/jsx";
 import type { Connection, Outcome } from "../types.ts";
+import { reconnectWords, type Standing } from "../credential_words.ts";
 import { bucket, classes, initial } from "../format.ts";
 
 export type Tone = "good" | "warn" | "bad" | "quiet";
@@ -26,13 +27,18 @@ export function Tile({ name, large }: { name: string; large?: boolean }) {
 
 const SLOW_MS = 1500;
 
-/** Says in a word or two how a connection does: off, not reachable, not tested, slow or healthy. */
+/** Says in a few words how a connection does: off, what needs somebody, not reachable, slow or healthy. */
 export function connectionState(
   connection: Pick<Connection, "status" | "tools">,
-  medianMs?: number | null,
+  { medianMs, standing }: { medianMs?: number | null | undefined; standing?: Standing | undefined } = {},
 ): { tone: Tone; text: string } {
   if (connection.status === "inactive") return { tone: "quiet", text: "Off" };
+  if (standing?.sharedAccess === "not_connected") return { tone: "warn", text: "Not connected yet" };
+  if (standing?.sharedAccess === "needs_attention") return { tone: "bad", text: "Needs to reconnect" };
   if (connection.status === "error") return { tone: "bad", text: "Not reachable" };
+  if (standing && standing.needReconnect > 0) {
+    return { tone: "bad", text: reconnectWords(standing.needReconnect) };
+  }
   if (medianMs !== null && medianMs !== undefined && medianMs >= SLOW_MS) {
     return { tone: "warn", text: "Slow" };
   }
