@@ -7,6 +7,7 @@ import type { Caller } from "../upstream/holders.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { type Certificates, type ConnectionOptions, tlsOptions } from "../upstream/tls_options.ts";
 import { type Context, organizationOf } from "./action.ts";
+import { checkSoon } from "./connection_health.ts";
 import { listColumns } from "./connection_saving.ts";
 import { answerColumns, awaitsAuthorization, type ServerAnswer } from "./connection_status.ts";
 import { keepGrant, oauthConnection, oauthParts } from "./oauth_grants.ts";
@@ -99,6 +100,7 @@ export async function listAs(ctx: Context, connectionId: string): Promise<Catalo
     const peer = await ctx.upstream.peerFor(connectionId, caller.organizationId, caller);
     const catalog = peer && await ctx.upstream.catalog(peer);
     if (catalog) await keepLists(ctx, row, catalog);
+    await checkSoon(ctx, row.id);
     return catalog;
   } catch (error) {
     if (error instanceof CredentialNeeded) return null;

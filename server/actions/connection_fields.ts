@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
+import { type ConnectionHealth, healthFields } from "./connection_health.ts";
 import {
   clientCertificate,
   connectionOptions,
@@ -154,6 +155,7 @@ export const connectionEntity = z.object({
   bindings: z.array(z.unknown()),
   status: z.enum(["active", "inactive", "error"]),
   status_reason: z.string().nullable().describe("What is wrong with it, in a sentence"),
+  health: healthFields.nullable().describe("What its last check found; null before the first"),
   organization_id: z.string(),
   created_by: z.string(),
   updated_by: z.string(),
@@ -171,16 +173,17 @@ export const connectionDetail = connectionEntity.extend({
   prompts: z.array(z.record(z.string(), z.unknown())).nullable(),
 });
 
-/** What an entity tells of sealed columns: the configuration, and the names of the OAuth client's secrets. */
+/** What an entity tells beside its row; of the OAuth client's secrets the names. */
 export interface Opened {
   configuration: Record<string, unknown> | null;
   oauthSecrets: readonly string[];
+  health: ConnectionHealth | null;
 }
 
 /** The entity of a row. */
 export function entityOf(
   row: ConnectionRow,
-  { configuration, oauthSecrets }: Opened,
+  { configuration, oauthSecrets, health }: Opened,
 ): z.input<typeof connectionDetail> {
   const parsed = connections.parse(row);
   const names = parsed.headerNames;
@@ -210,6 +213,7 @@ export function entityOf(
     bindings: parsed.bindings ?? [],
     status: row.status as "active",
     status_reason: row.status_reason,
+    health,
     organization_id: row.organization_id,
     created_by: row.created_by,
     updated_by: row.updated_by,

@@ -15,6 +15,7 @@ import {
   connectionInput,
   entityOf,
 } from "./connection_fields.ts";
+import { checkSoon, type ConnectionHealth, healthOf } from "./connection_health.ts";
 import { openConfiguration } from "./connection_saving.ts";
 import { giveBack } from "./oauth_grants.ts";
 
@@ -51,7 +52,8 @@ export const listConnections = defineAction({
       ...input,
       binding: names,
     });
-    const items = await Promise.all(rows.map((row) => read(ctx, row)));
+    const health = await healthOf(ctx, rows.map((row) => row.id));
+    const items = await Promise.all(rows.map((row) => entityWith(ctx, row, health.get(row.id))));
     return { items, totalCount, hasMore: input.offset + rows.length < totalCount };
   },
 });
@@ -80,6 +82,7 @@ export const updateConnection = defineAction({
   run: async (ctx, input) => {
     const row = await findOrRefuse(ctx, { id: input.id, doing: "update" });
     if (!await changeConnection(ctx, row, input.data)) throw missing("update", row.id);
+    await checkSoon(ctx, row.id);
     return { item: await read(ctx, await findOrRefuse(ctx, { id: row.id, doing: "update" })) };
   },
 });
@@ -118,9 +121,19 @@ function missing(doing: string, id: string): AppError {
 
 /** The entity of a row. */
 export async function read(ctx: Context, row: ConnectionRow): Promise<z.input<typeof connectionDetail>> {
+  const health = await healthOf(ctx, [row.id]);
+  return await entityWith(ctx, row, health.get(row.id));
+}
+
+async function entityWith(
+  ctx: Context,
+  row: ConnectionRow,
+  health: ConnectionHealth | undefined,
+): Promise<z.input<typeof connectionDetail>> {
   return entityOf(row, {
     configuration: await openConfiguration(ctx.vault, row),
     oauthSecrets: Object.keys(await openOauthSecrets(row, ctx.vault)),
+    health: health ?? null,
   });
 }
 
