@@ -3,7 +3,7 @@ import { newId } from "../ids.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
-import { checkValue } from "../upstream/credentials.ts";
+import { checkHeaderValue, checkValue } from "../upstream/credentials.ts";
 import { openHeld, sealSecret, type Secret } from "../upstream/held.ts";
 import type { Vault } from "../vault.ts";
 import type { Context } from "./action.ts";
@@ -56,7 +56,7 @@ function mergeHeaders(
       ? known.get(name.toLowerCase())
       : entered;
     if (value === undefined) throw refused(field, "it is required");
-    checkValue(field, value);
+    checkHeaderValue(field, value);
     return [name, value];
   }));
 }

@@ -114,6 +114,34 @@ Deno.test("templates are filled for whoever calls, and cannot be forged by a nam
   });
 });
 
+Deno.test("what a person gives may hold templates, and a refusal of it is theirs to mend", async () => {
+  let accepted = "";
+  const guard = (request: Request) =>
+    Promise.resolve(
+      request.headers.get("x-key") === accepted ? undefined : new Response("who?", { status: 401 }),
+    );
+  await using fixture = await startFixture({ guard });
+  await withMesh(async (mesh) => {
+    const site = await connected(mesh, {
+      connection_url: fixture.url,
+      credential_mode: "per_user",
+      personal_headers: ["X-Key"],
+    });
+    const give = (value: string) =>
+      mesh.run(site.key, "CREDENTIAL_SET", { connectionId: site.connectionId, headers: { "X-Key": value } });
+    await assert.rejects(give("{user.key}"), /answered 422.*'\{user\.key\}' is not known/);
+    accepted = `k1 ${site.person.userId}`;
+    await give("k1 {user.id}");
+    assert.equal((await lastSeen(fixture, site)).headers["x-key"], accepted);
+    accepted = "k2";
+    const refused = await answerOf(await post(site, modern("tools/call", { name: "echo", arguments: {} })));
+    assert.match(JSON.stringify(refused), /did not accept the credential.*my-connections/);
+    const before = fixture.seen.length;
+    await answerOf(await post(site, modern("tools/call", { name: "echo", arguments: {} })));
+    assert.equal(fixture.seen.length, before, "what was refused is not sent again");
+  });
+});
+
 Deno.test("the token that says who calls is verified by the published keys", async () => {
   await withFixture(async (mesh, fixture) => {
     const site = await connected(mesh, {
