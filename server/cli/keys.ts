@@ -113,16 +113,21 @@ async function rotate(
   const { keys } = parts;
   const writes = keys.source.kind === "setting" && given === null;
   const next = given ?? randomBytes(32);
-  // Before anything relies on the key, so that a folder that cannot be written stops the command here.
-  if (writes) saveNewKey(config, next);
-  const row = await beginRotation(parts, next);
-  if (writes && row?.to !== keyId(next)) Deno.removeSync(newKeyPath(config, keyId(next)));
+  const file = writes ? newKeyPath(config, keyId(next)) : null;
+  let row: KeyRotation | null = null;
+  try {
+    // Before anything relies on the key, so that a folder that cannot be written stops the command here.
+    if (file) writeKey(file, next);
+    row = await beginRotation(parts, next);
+  } finally {
+    if (file && row?.to !== keyId(next) && readKey(file)) Deno.removeSync(file);
+  }
   if (row && given && row.to !== keyId(given)) throw otherNewKey(row, keyId(given));
   if (row) await run(parts, row, say);
   const to = keys.newest;
   if (row === null) say(`The master key is '${to.id}' already`);
   updateKeyFile(keys, to.id);
-  if (writes) saveNewKey(config, to.key);
+  if (writes) writeKey(newKeyPath(config, to.id), to.key);
   const { dataKeys, rotations } = await rotationStatus(parts.db);
   const from = rotations.find((one) => one.to === to.id)?.from ?? to.id;
   return {
@@ -159,11 +164,6 @@ function otherNewKey({ from, to }: KeyRotation, given: string): AppError {
 /** Where a key is laid for whoever sets ENCRYPTION_KEY. */
 function newKeyPath({ dataDir }: Config, id: string): string {
   return `${dataDir}/encryption.key.${id}.new`;
-}
-
-function saveNewKey(config: Config, key: Uint8Array): void {
-  Deno.mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  writeKey(newKeyPath(config, keyId(key)), key);
 }
 
 function whereabouts(

@@ -25,7 +25,6 @@ export function readKey(path: string): Uint8Array | null {
 
 /** Makes the key file, mode 0600; where another process was first, its key is taken. */
 export function makeKey(path: string): Uint8Array {
-  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeKey(path, randomBytes(32));
   const key = readKey(path);
   if (!key) throw new AppError("unavailable", `Cannot make the key file '${path}'`);
@@ -34,11 +33,18 @@ export function makeKey(path: string): Uint8Array {
 
 /** Writes a key to a new file of mode 0600; where the file exists, it is left as it is. */
 export function writeKey(path: string, key: Uint8Array): void {
-  const temporary = temporaryWith(path, key);
   try {
-    linkUnlessThere(temporary, path); // never shows half a key
-  } finally {
-    Deno.removeSync(temporary);
+    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const temporary = temporaryWith(path, key);
+    try {
+      linkUnlessThere(temporary, path); // never shows half a key
+    } finally {
+      Deno.removeSync(temporary);
+    }
+  } catch (error) {
+    throw new AppError("unavailable", `Cannot write the key file '${path}': ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -85,8 +91,13 @@ function replaceKey(path: string, { from, to }: { from: readonly string[]; to: U
 
 function temporaryWith(path: string, key: Uint8Array): string {
   const temporary = `${path}.${crypto.randomUUID()}`;
-  Deno.writeTextFileSync(temporary, key.toBase64() + "\n", { mode: 0o600, createNew: true });
-  sync(temporary);
+  try {
+    Deno.writeTextFileSync(temporary, key.toBase64() + "\n", { mode: 0o600, createNew: true });
+    sync(temporary);
+  } catch (error) {
+    removeIfThere(temporary); // a full disk leaves half of it
+    throw error;
+  }
   return temporary;
 }
 
@@ -95,6 +106,14 @@ function linkUnlessThere(existing: string, path: string): void {
     Deno.linkSync(existing, path);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
