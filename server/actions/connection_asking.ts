@@ -1,8 +1,10 @@
+import { AppError } from "../errors.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
 import { sharedOwner } from "../storage/upstream_credentials.ts";
 import type { CatalogResult } from "../upstream/catalog.ts";
 import { headersOf, type Secrets } from "../upstream/credentials.ts";
+import { explain } from "../upstream/failure.ts";
 import type { Caller } from "../upstream/holders.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { type Certificates, type ConnectionOptions, tlsOptions } from "../upstream/tls_options.ts";
@@ -88,23 +90,35 @@ export function callerOf(ctx: Context): Caller {
   return { organizationId: organizationOf(ctx), userId, name, email, roles, keyId, clientId };
 }
 
+/** Why a server is of no use with somebody's credential. */
+export interface Trouble {
+  /** A sentence or two, without a full stop at the end. */
+  problem: string;
+  /** True where it does not accept the credential. */
+  refused: boolean;
+}
+
 /**
  * Asks a connection's server for its lists with the credential of the person, or the shared one, and keeps what it
- * says. Null where there is no such credential or connection.
+ * says. Null where all is well, and where there is no such credential or connection.
  */
-export async function listAs(ctx: Context, connectionId: string): Promise<CatalogResult | null> {
+export async function listAs(ctx: Context, connectionId: string): Promise<Trouble | null> {
   const caller = callerOf(ctx);
   const row = await connections.find(ctx.db, caller.organizationId, connectionId);
   if (!row) return null;
   try {
     const peer = await ctx.upstream.peerFor(connectionId, caller.organizationId, caller);
-    const catalog = peer && await ctx.upstream.catalog(peer);
-    if (catalog) await keepLists(ctx, row, catalog);
+    if (peer === null) return null;
+    const catalog = await ctx.upstream.catalog(peer);
+    await keepLists(ctx, row, catalog);
     await checkSoon(ctx, row.id);
-    return catalog;
+    return catalog.ok ? null : { problem: explain(catalog), refused: catalog.code === "http_401" };
   } catch (error) {
     if (error instanceof CredentialNeeded) return null;
-    throw error;
+    if (!(error instanceof AppError) || error.code !== "upstream_failed") throw error;
+    // The credential could not be renewed for now.
+    if (row.credential_mode === "shared") await fail(ctx, row, error.message);
+    return { problem: error.message, refused: false };
   }
 }
 

@@ -262,6 +262,6 @@ function originOf(url: string | null): string | null {
 }
 
 /** The names of the tools that an upstream listed. */
-export function toolNames(catalog: CatalogResult): string[] {
+function toolNames(catalog: CatalogResult): string[] {
   return catalog.ok ? catalog.tools.map(({ name }) => name) : [];
 }

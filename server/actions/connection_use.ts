@@ -8,8 +8,9 @@ import { subjectOf } from "../upstream/diagnosis_subject.ts";
 import { isPersonal, keepFinding, recordTest, statusOf, withLostTools } from "../upstream/health_keeping.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { callerOf } from "./connection_asking.ts";
+import { changedConfiguration } from "./connection_changes.ts";
 import { connectionDetail } from "./connection_fields.ts";
-import { changedConfiguration, findOrRefuse, read } from "./connections.ts";
+import { findOrRefuse, read } from "./connections.ts";
 
 const id = z.string().min(1).max(100).describe("The connection's id, conn_...");
 

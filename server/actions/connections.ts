@@ -19,8 +19,6 @@ import { checkSoon, type ConnectionHealth, healthOf } from "./connection_health.
 import { openConfiguration } from "./connection_saving.ts";
 import { giveBack } from "./oauth_grants.ts";
 
-export { changedConfiguration, toolNames } from "./connection_changes.ts";
-
 const id = z.string().min(1).max(100).describe("The connection's id, conn_...");
 
 /** Makes a connection and asks its server for its lists. */

@@ -8,7 +8,6 @@ import * as connections from "../storage/connections.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import * as upstreamFlows from "../storage/upstream_flows.ts";
 import type { UpstreamFlowRow } from "../storage/upstream_flows.ts";
-import { explain } from "../upstream/failure.ts";
 import type { AuthorizationAnswer, Granted, PendingFlow } from "../upstream/oauth_client/types.ts";
 import type { Place } from "../vault.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
@@ -214,8 +213,7 @@ async function keep(ctx: Context, row: ConnectionRow, granted: Granted): Promise
     throw gone();
   }
   if (before) await giveBack(ctx, [before]);
-  const catalog = await listAs(ctx, row.id);
-  if (!catalog || catalog.ok) return null;
-  if (catalog.code === "http_401") await markRefused(ctx, kept);
-  return explain(catalog);
+  const trouble = await listAs(ctx, row.id);
+  if (trouble?.refused) await markRefused(ctx, kept);
+  return trouble?.problem ?? null;
 }

@@ -116,9 +116,9 @@ export const setCredential = defineAction({
     const find = () => upstreamCredentials.find(ctx.db, row.organization_id, own);
     const stored = await openGiven(ctx.vault, await find());
     await keepGiven(ctx, row, mergeGiven(row, { token, headers }, stored));
-    const catalog = await listAs(ctx, id);
     const kept = await find();
-    if (kept && catalog && !catalog.ok && catalog.code === "http_401") await markRefused(ctx, kept);
+    const trouble = await listAs(ctx, id);
+    if (kept && trouble?.refused) await markRefused(ctx, kept);
     return { item: itemOf(ctx, row, await find() ?? undefined) };
   },
 });

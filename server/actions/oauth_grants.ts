@@ -3,7 +3,7 @@ import { describeError } from "../log.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
-import { credentialPlace } from "../upstream/held.ts";
+import { openHeld, sealSecret } from "../upstream/held.ts";
 import type { Grant, Granted, OauthConnection, OauthParts } from "../upstream/oauth_client/types.ts";
 import { oauthConnectionOf } from "../upstream/oauth_settings.ts";
 import { type Context, organizationOf } from "./action.ts";
@@ -26,19 +26,20 @@ export async function oauthConnection(ctx: Context, row: ConnectionRow): Promise
 /** Stores what was granted for a connection in place of what its owner had before. */
 export async function keepGrant(
   ctx: Context,
-  row: Pick<ConnectionRow, "id" | "organization_id">,
+  row: Pick<ConnectionRow, "id" | "organization_id" | "connection_url">,
   { owner, granted }: { owner: string; granted: Granted },
 ): Promise<CredentialRow> {
   const id = newId("cred");
   const now = Date.now();
-  const { organization_id } = row;
+  const { organization_id, connection_url: url } = row;
+  const secret = { kind: "oauth", grant: granted.grant } as const;
   const credential: CredentialRow = {
     id,
     organization_id,
     connection_id: row.id,
     owner,
     kind: "oauth",
-    sealed: await ctx.vault.seal(credentialPlace({ id, organization_id }), JSON.stringify(granted.grant)),
+    sealed: await sealSecret(ctx.vault, { id, organization_id }, { secret, url }),
     account: granted.account?.slice(0, 300) ?? null,
     issuer: granted.grant.issuer,
     scope: granted.scope,
@@ -60,7 +61,8 @@ export async function keepGrant(
 
 /** The grant of a row; null for a token or headers. */
 export async function openGrant(ctx: Context, row: CredentialRow): Promise<Grant | null> {
-  return row.kind === "oauth" ? JSON.parse(await ctx.vault.open(credentialPlace(row), row.sealed)) : null;
+  const { secret } = await openHeld(ctx.vault, row);
+  return secret.kind === "oauth" ? secret.grant : null;
 }
 
 /**
