@@ -6,7 +6,7 @@ import type { Place, Vault } from "../vault.ts";
 
 /**
  * ECDSA with P-256 (RFC 7518 section 3.4): the one elliptic curve that every library which verifies JWTs knows, with
- * signatures a fifth as long as those of RSA.
+ * signatures a quarter as long as those of RSA.
  */
 export const signingAlgorithm = "ES256";
 
