@@ -6,8 +6,9 @@ import * as connections from "../storage/connections.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import type { Db } from "../storage/dialect.ts";
 import type { Diagnosed } from "./diagnosis.ts";
-import { failedDiagnosis } from "./diagnosis_course.ts";
+import { type DiagnosisStage, failedDiagnosis } from "./diagnosis_course.ts";
 import { subjectOf, type SubjectServices } from "./diagnosis_subject.ts";
+import type { Failure } from "./failure.ts";
 import { keepFinding, outcomeOf, statusOf, withLostTools } from "./health_keeping.ts";
 
 /** What checking takes; a part of the services. */
@@ -137,7 +138,7 @@ export class Health {
       connectionHealth.claim(db, organizationId, { connectionId, dueAt: claimed, until });
     const row = await connections.find(db, organizationId, connectionId);
     if (row === null) return await connectionHealth.remove(db, organizationId, connectionId);
-    const found = row.status === "inactive" ? null : await this.#examine(row);
+    const found = row.status === "inactive" ? null : await this.#examine(row, health);
     if (this.#closing) return void await dueAgain(health.due_at);
     if (found === null) return void await dueAgain(Date.now() + this.#options.intervalMs);
     const diagnosis = withLostTools(row, found.diagnosis, found.catalog);
@@ -148,8 +149,8 @@ export class Health {
     if (settled) await this.#keep(row, { ...found, diagnosis }, failures);
   }
 
-  /** Null for a connection without an address. */
-  async #examine(row: ConnectionRow): Promise<Diagnosed | null> {
+  /** Null for a connection without an address. What keeps it from being tested is a finding too. */
+  async #examine(row: ConnectionRow, before: HealthRow): Promise<Diagnosed | null> {
     try {
       const subject = await subjectOf(this.#services, row, null);
       if (subject === null) return null;
@@ -157,17 +158,14 @@ export class Health {
       const { diagnose } = await import("./diagnosis.ts");
       return await diagnose(this.#services.outbound, subject, { signal: this.#closed.signal });
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      const refused = error.code === "outbound_refused";
-      return {
-        catalog: null,
-        diagnosis: failedDiagnosis({
-          stage: refused ? "tcp" : "token",
-          code: refused ? error.code : "credential",
-          message: error.message,
-          advice: null,
-        }),
-      };
+      const failure = obstacle(error, row.title);
+      if (!(error instanceof AppError) && !before.result?.includes(`"${failure.code}"`)) {
+        this.#services.log.warn("a connection cannot be checked", {
+          ...factsOf(row),
+          error: describeError(error),
+        });
+      }
+      return { catalog: null, diagnosis: failedDiagnosis(failure) };
     }
   }
 
@@ -182,8 +180,22 @@ export class Health {
     if (!await keepFinding(db, row, { catalog, status })) return;
     upstream.forget(row.id);
     if (!turned) return;
-    const facts = { organizationId: row.organization_id, connectionId: row.id };
-    if (healthy) log.info("a connection works again", facts);
-    else log.warn("a connection fails", { ...facts, stage, code });
+    if (healthy) log.info("a connection works again", factsOf(row));
+    else log.warn("a connection fails", { ...factsOf(row), stage, code });
   }
+}
+
+function factsOf(row: ConnectionRow) {
+  return { organizationId: row.organization_id, connectionId: row.id };
+}
+
+/** Why a connection could not even be tested: an address that is never called, or a secret that does not open. */
+function obstacle(error: unknown, title: string): Failure & { stage: DiagnosisStage } {
+  if (error instanceof AppError && error.code === "outbound_refused") {
+    return { stage: "tcp", code: error.code, message: error.message, advice: null };
+  }
+  const message = error instanceof AppError
+    ? error.message
+    : `${title} cannot be tested: its secrets do not open`;
+  return { stage: "token", code: "credential", message, advice: "Give its credential again" };
 }
