@@ -37,8 +37,9 @@ class Ciphertext extends Duplex {
       }
       const piece = new Uint8Array(pieceBytes);
       const n = await this.#tcp.read(piece);
-      this.#ended = n === null;
-      this.push(n === null ? null : piece.subarray(0, n));
+      // The end is not passed on, as node:tls would take it for the end of TLS.
+      if (n === null) this.#ended = true;
+      else this.push(piece.subarray(0, n));
     } catch (error) {
       this.destroy(error instanceof Error ? error : undefined);
     } finally {

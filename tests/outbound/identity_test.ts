@@ -214,6 +214,43 @@ Deno.test("a body that breaks off or falls silent behind a client certificate is
   });
 });
 
+Deno.test("a body until close is whole behind a client certificate only where TLS itself has ended", async () => {
+  const script = async (peer: Peer) => {
+    await peer.request();
+    await peer.write("HTTP/1.1 200 OK\r\n\r\nall there is");
+    if (peer.index > 0) await peer.request();
+  };
+  await withFront(script, async ({ outbound, front }) => {
+    const whole = outbound.target(front.at("right.example"), identity(ann));
+    assert.equal(await textOf(await outbound.exchange(whole, get)), "all there is");
+    const cut = Promise.withResolvers<void>();
+    await using wire = new RawServer(async (peer) => {
+      const upstream = await Deno.connect({ hostname: "127.0.0.1", port: front.port });
+      const back = (async () => {
+        const buffer = new Uint8Array(64 * 1024);
+        for (let n = await upstream.read(buffer); n !== null; n = await upstream.read(buffer)) {
+          await peer.write(buffer.slice(0, n));
+        }
+      })().catch(() => {});
+      const forth = (async () => {
+        while (await peer.more()) await upstream.write(peer.take());
+      })().catch(() => {});
+      await cut.promise;
+      peer.close();
+      await forth;
+      upstream.close();
+      await back;
+    });
+    const target = outbound.target(`https://right.example:${wire.port}/`, identity(ann));
+    const { body } = await outbound.exchange(target, get);
+    assert(body instanceof ReadableStream);
+    const reader = body.getReader();
+    assert.equal(new TextDecoder().decode((await reader.read()).value), "all there is");
+    cut.resolve();
+    await failsAt("body", /the connection broke/, reader.read());
+  });
+});
+
 Deno.test("fetch takes the identity to its origin and not along a redirect", async () => {
   await using other = new RawServer(
     answerAll,
