@@ -1,5 +1,5 @@
 import type { Child } from "hono/jsx";
-import type { Connection, Shell, TestResult } from "./types.ts";
+import type { Connection, Health, Shell, TestResult } from "./types.ts";
 import { Badge, connectionState, Tile } from "./components/badge.tsx";
 import { Button, ButtonLink } from "./components/button.tsx";
 import { Notice } from "./components/card.tsx";
@@ -7,6 +7,7 @@ import { Form } from "./components/form.tsx";
 import { Tabs } from "./components/tabs.tsx";
 import { TestPanel } from "./components/test_panel.tsx";
 import { type CredentialStatus, reconnectWords, type Standing } from "./credential_words.ts";
+import { Time } from "./components/time.tsx";
 import { addressOf, duration } from "./format.ts";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
@@ -22,6 +23,8 @@ export interface ConnectionPageProps {
   /** Null while the upstream has not said. */
   counts: { tools: number | null; resources: number | null; prompts: number | null };
   standing?: Standing | undefined;
+  /** Null while the server was not checked in the background yet. */
+  health?: Health | null | undefined;
   /** How the reader's own credential stands; null where the connection wants none of each person. */
   own?: CredentialStatus | null | undefined;
   /** The test that was just made. */
@@ -121,6 +124,12 @@ export function ConnectionFrame(props: ConnectionFrameProps) {
           <div class="thing-text">
             <h1>{connection.title}</h1>
             <p class="sub mono">{addressOf(connection)}</p>
+            {props.health?.okAt && connection.status === "active" && (
+              <p class="small muted">
+                {"Last answered "}
+                <Time at={props.health.okAt} />
+              </p>
+            )}
           </div>
         </div>
         <div class="row actions">
@@ -144,7 +153,11 @@ export function ConnectionFrame(props: ConnectionFrameProps) {
         </div>
       </header>
       {tab !== "credentials" && <Needs {...props} />}
-      <TestPanel test={test} connection={waiting ? { ...connection, status_reason: null } : connection} />
+      <TestPanel
+        test={test}
+        connection={waiting ? { ...connection, status_reason: null } : connection}
+        health={props.health}
+      />
       <Tabs label="Parts of the connection" tabs={tabsOf(props)} />
       {children}
     </Layout>

@@ -1,10 +1,11 @@
-import type { Connection, PageInfo, Shell } from "./types.ts";
+import type { Connection, Health, PageInfo, Shell } from "./types.ts";
 import { Badge, connectionState, Tile } from "./components/badge.tsx";
 import { ButtonLink } from "./components/button.tsx";
 import { EmptyState, PageHead } from "./components/card.tsx";
 import { Sparkline } from "./components/chart.tsx";
 import { Filters, PillSelect, SearchBox } from "./components/filters.tsx";
 import { Cell, Paging, Row, RowLink, Table } from "./components/table.tsx";
+import { Time } from "./components/time.tsx";
 import type { Standing } from "./credential_words.ts";
 import { addressOf, count, duration } from "./format.ts";
 import { Layout } from "./layout.tsx";
@@ -30,6 +31,8 @@ export interface ConnectionItem {
   /** Calls a day, oldest first. */
   daily: readonly number[];
   standing?: Standing | undefined;
+  /** Null while the server was not checked in the background yet. */
+  health?: Health | null | undefined;
 }
 
 export interface ConnectionRowsProps {
@@ -61,6 +64,12 @@ function ConnectionRow({ item }: { item: ConnectionItem }) {
       </Cell>
       <Cell as="state">
         <Badge tone={state.tone}>{state.text}</Badge>
+        {connection.status === "error" && item.health?.okAt && (
+          <p class="small muted">
+            {"last answered "}
+            <Time at={item.health.okAt} />
+          </p>
+        )}
       </Cell>
       <Cell numeric label="Tools">{item.toolCount === null ? "–" : count(item.toolCount)}</Cell>
       <Cell numeric label="Median">{duration(item.medianMs)}</Cell>

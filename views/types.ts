@@ -128,13 +128,31 @@ export interface ConnectionHeaders {
   args?: readonly string[] | undefined;
 }
 
-/** What a test of a connection found; `stage` is how far it came, `tools` how many there are. */
+/** A stage of a test: `skipped` is one that was not needed (`ok`) or not tried (not `ok`). */
+export interface TestStage {
+  stage: string;
+  ok: boolean;
+  ms: number;
+  skipped?: boolean | undefined;
+  detail?: string | undefined;
+}
+
+/** When a server was last asked and last answered, and how often it has not answered since. */
+export interface Health {
+  checkedAt: string | null;
+  okAt: string | null;
+  failures: number;
+}
+
+/** What a test of a connection found; `stage` is the one that failed, `tools` how many there are. */
 export interface TestResult {
   healthy: boolean;
   latencyMs: number | null;
   stage?: string | null | undefined;
   code?: string | null | undefined;
   message?: string | null | undefined;
+  advice?: string | null | undefined;
+  stages?: readonly TestStage[] | null | undefined;
   protocolVersion?: string | null | undefined;
   tools?: number | null | undefined;
 }

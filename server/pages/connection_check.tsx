@@ -7,10 +7,8 @@ import { contextOf, param } from "./page.ts";
 
 /** Tests a connection and shows how far the test came; htmx takes its panel out of the page. */
 export async function checkConnection(c: VisitContext): Promise<Response> {
-  const { tools, stage, ...found } = await perform(testConnection, contextOf(c), { id: param(c, "id") });
-  // It answered over HTTP, but not to us.
-  const refused = found.code === "http_401" || found.code === "http_403";
-  const test = { ...found, tools: tools?.length ?? null, stage: refused ? "credentials" : stage };
+  const { tools, ...found } = await perform(testConnection, contextOf(c), { id: param(c, "id") });
+  const test = { ...found, tools: tools?.length ?? null };
   const { frame } = await connectionFacts(c, test);
   return await c.html(<ConnectionTestPage {...frame} test={test} />);
 }

@@ -47,11 +47,20 @@ export async function connectionFacts(c: VisitContext, test?: TestResult): Promi
     resources: resources?.length ?? null,
     prompts: prompts?.length ?? null,
   };
-  const [standing] = items;
-  const medianMs = standing?.medianMs ?? null;
+  const [used] = items;
+  const { medianMs = null, health = null } = used ?? {};
   const own = connection.credential_mode === "per_user" ? await ownStatus(c, id) : null;
   return {
-    frame: { shell: await shellOf(c), connection, medianMs, counts, standing, own, ...(test && { test }) },
+    frame: {
+      shell: await shellOf(c),
+      connection,
+      medianMs,
+      counts,
+      standing: used,
+      health,
+      own,
+      ...(test && { test }),
+    },
     tools,
     resources,
     prompts,

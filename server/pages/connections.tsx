@@ -34,6 +34,7 @@ export async function showConnections(c: VisitContext): Promise<Response> {
     calls,
     daily,
     standing: connection,
+    health: connection.health,
   }));
   const list = { items: shown, info: infoOf(place, { shown: items.length, total: totalCount }), query };
   if (wantsPart(c)) return await c.html(<ConnectionRows {...list} canManage={isManager(actorOf(c))} />);

@@ -6,7 +6,7 @@ import {
   ConnectionResourcesPage,
 } from "../../views/connection_lists.tsx";
 import { ConnectionSettingsPage, DeleteConnectionPage } from "../../views/connection_settings.tsx";
-import { connectionPage, info, logsOf, none, type Sample, type Say, wrong } from "./data.ts";
+import { ago, connectionPage, HOUR, info, logsOf, none, type Sample, type Say, wrong } from "./data.ts";
 
 function broken(say: Say): ConnectionPageProps {
   const page = connectionPage(say);
@@ -14,6 +14,7 @@ function broken(say: Say): ConnectionPageProps {
     ...page,
     medianMs: null,
     connection: { ...page.connection, status: "error", status_reason: say("It did not answer within 10 s.") },
+    health: { checkedAt: ago(60_000), okAt: ago(3 * HOUR), failures: 4 },
   };
 }
 
@@ -23,11 +24,33 @@ export function offers(say: Say): Sample[] {
   const failed = {
     healthy: false,
     latencyMs: 312,
-    stage: "auth",
-    code: "401",
-    message: say("Linear did not accept the token (401). Paste a new token under Credentials."),
+    stage: "token",
+    code: "http_401",
+    message: say("Linear did not accept the token (401)"),
+    advice: say("Reconnect, or paste a new token"),
+    stages: [
+      { stage: "dns", ok: true, ms: 3.2, detail: say("192.0.2.1") },
+      { stage: "tcp", ok: true, ms: 12 },
+      { stage: "tls", ok: true, ms: 31 },
+      { stage: "http", ok: true, ms: 266 },
+      { stage: "auth_discovery", ok: true, ms: 0, skipped: true },
+      { stage: "token", ok: false, ms: 2 },
+      { stage: "handshake", ok: false, ms: 0, skipped: true },
+      { stage: say("list"), ok: false, ms: 0, skipped: true },
+    ],
   };
-  const passed = { healthy: true, latencyMs: 38, protocolVersion: say("2026-07-28"), tools: 24 };
+  const passed = {
+    healthy: true,
+    latencyMs: 38,
+    protocolVersion: say("2026-07-28"),
+    tools: 24,
+    message: say("It names a tool twice"),
+    stages: failed.stages.map((one) => ({
+      ...one,
+      ok: true,
+      ...(one.skipped && { ms: 20, skipped: false }),
+    })),
+  };
   const resource = {
     uri: say("file:///readme"),
     name: say("readme"),
@@ -42,7 +65,10 @@ export function offers(say: Say): Sample[] {
   return [
     { name: "test-passed", page: <ConnectionTestPage {...page} test={passed} /> },
     { name: "test-failed", page: <ConnectionTestPage {...broken(say)} test={failed} /> },
-    { name: "test-unknown", page: <ConnectionTestPage {...page} test={{ ...failed, stage: say("new") }} /> },
+    {
+      name: "test-unknown",
+      page: <ConnectionTestPage {...page} test={{ ...failed, stage: say("new"), stages: null }} />,
+    },
     {
       name: "resources",
       page: (

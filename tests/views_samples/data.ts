@@ -72,14 +72,17 @@ export function itemsOf(say: Say): ConnectionItem[] {
       [8, 1900, 2214],
       [100, 100, 300, 900, 600, 100, 200],
     ),
-    item(
-      connectionOf(say, "Gmail", {
-        status: "error",
-        status_reason: say("Gmail did not accept the token (401). Paste a new one under Credentials."),
-      }),
-      [null, null, 1807],
-      [500, 500, 400, 500, 20, 10, 5],
-    ),
+    {
+      ...item(
+        connectionOf(say, "Gmail", {
+          status: "error",
+          status_reason: say("Gmail did not accept the token (401). Paste a new one under Credentials."),
+        }),
+        [null, null, 1807],
+        [500, 500, 400, 500, 20, 10, 5],
+      ),
+      health: { checkedAt: ago(60_000), okAt: ago(3 * HOUR), failures: 4 },
+    },
     item(
       connectionOf(say, "Internal search", { connection_url: say("https://search.northwind.internal/mcp") }),
       [5, 21, 640],

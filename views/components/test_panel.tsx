@@ -1,37 +1,52 @@
-import type { Connection, TestResult } from "../types.ts";
+import type { Connection, Health, TestResult, TestStage } from "../types.ts";
 import { duration, plural } from "../format.ts";
 import { Notice } from "./card.tsx";
 import { Icon, type IconName } from "./icons.tsx";
+import { Time } from "./time.tsx";
 
-/** The steps of a test in order, with the stages that end in each. */
-const steps: { text: string; stages: readonly string[] }[] = [
-  { text: "The address may be called and is known", stages: ["refused", "policy", "dns", "address"] },
-  { text: "The server takes the connection", stages: ["tcp", "tls", "send"] },
-  { text: "It answers over HTTP", stages: ["headers", "body", "http", "timeout", "aborted", "too_large"] },
-  { text: "It accepts the credentials", stages: ["auth_discovery", "token", "credentials"] },
-  { text: "It speaks MCP", stages: ["initialize", "discover", "handshake", "protocol"] },
-  { text: "It lists its tools", stages: ["tools", "list", "lists"] },
-];
+/** What a server does that passes a stage. */
+const texts: Readonly<Record<string, string>> = {
+  dns: "Its name is known",
+  tcp: "It takes connections",
+  tls: "It proves who it is (TLS)",
+  http: "It answers over HTTP",
+  auth_discovery: "It says where to sign in",
+  token: "It accepts the credentials",
+  handshake: "It speaks MCP",
+  list: "It lists its tools",
+};
 
-type Mark = "passed" | "failed" | "untried";
+type Mark = "passed" | "failed" | "skipped" | "untried";
 
 const marks: Record<Mark, { icon: IconName; words: string }> = {
   passed: { icon: "check", words: "passed" },
   failed: { icon: "cross", words: "failed" },
+  skipped: { icon: "minus", words: "not needed" },
   untried: { icon: "minus", words: "not tried" },
 };
 
-function Steps({ reached }: { reached: number }) {
+function markOf({ ok, skipped }: TestStage): Mark {
+  if (skipped) return ok ? "skipped" : "untried";
+  return ok ? "passed" : "failed";
+}
+
+/** Every stage of a test in order, with the time that it took. */
+function Stages({ stages }: { stages: readonly TestStage[] }) {
   return (
     <ol class="stages">
-      {steps.map(({ text }, index) => {
-        const mark: Mark = index < reached ? "passed" : index === reached ? "failed" : "untried";
+      {stages.map((one) => {
+        const mark = markOf(one);
+        const { icon, words } = marks[mark];
+        const said = mark === "passed" || mark === "failed";
         return (
           <li class={mark}>
-            <Icon name={marks[mark].icon} />
-            <span>
-              {text}
-              <span class="hidden">{`: ${marks[mark].words}`}</span>
+            <Icon name={icon} />
+            <span title={one.detail}>
+              {texts[one.stage] ?? one.stage}
+              <span class="hidden">{`: ${words}`}</span>
+            </span>
+            <span class="stage-note" aria-hidden={said ? undefined : "true"}>
+              {said ? duration(one.ms) : words}
             </span>
           </li>
         );
@@ -46,29 +61,66 @@ function Healthy({ test }: { test: TestResult }) {
     test.protocolVersion ? `speaks MCP ${test.protocolVersion}` : "",
     test.tools === null || test.tools === undefined ? "" : `offers ${plural(test.tools, "tool")}`,
   ];
-  return <Notice tone="good">{`The server ${facts.filter(Boolean).join(", ")}.`}</Notice>;
+  return (
+    <Notice tone="good">
+      {`The server ${facts.filter(Boolean).join(", ")}.`}
+      {test.message && ` ${test.message}.`}
+    </Notice>
+  );
 }
 
 function Failed({ test }: { test: TestResult }) {
-  const reached = steps.findIndex(({ stages }) => stages.includes(test.stage ?? ""));
   return (
-    <section class="card test-failed" aria-label="Test">
-      <Notice tone="bad">{test.message ?? "The test failed without a reason."}</Notice>
-      {reached >= 0 && <Steps reached={reached} />}
-      {reached < 0 && test.stage && <p class="small muted">{`Stage: ${test.stage}`}</p>}
+    <Notice tone="bad">
+      {sentence(test.message ?? "The test failed without a reason")}
+      {test.advice && ` ${sentence(test.advice)}`}
+    </Notice>
+  );
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+function Tested({ test }: { test: TestResult }) {
+  const { stages } = test;
+  return (
+    <section class="card tested" aria-label="Test">
+      {test.healthy ? <Healthy test={test} /> : <Failed test={test} />}
+      {stages && stages.length > 0 && <Stages stages={stages} />}
     </section>
   );
 }
 
-/** The result of a test by its steps; without one, the reason why the connection stands at `error`. */
-export function TestPanel(
-  { test, connection }: { test: TestResult | null | undefined; connection: Connection },
-) {
+/** When the server was last asked and last answered, for one that does not. */
+function Since({ health }: { health: Health }) {
+  return (
+    <>
+      {" Checked "}
+      <Time at={health.checkedAt} />
+      {", last answered "}
+      <Time at={health.okAt} />
+      {"."}
+    </>
+  );
+}
+
+/** The result of a test by its stages; without one, the reason why the connection stands at `error`. */
+export function TestPanel({ test, connection, health }: {
+  test: TestResult | null | undefined;
+  connection: Connection;
+  health?: Health | null | undefined;
+}) {
   const reason = connection.status === "error" ? connection.status_reason : null;
   return (
     <div id="test-panel" class="test-panel" aria-live="polite">
-      {test ? (test.healthy ? <Healthy test={test} /> : <Failed test={test} />) : null}
-      {!test && reason && <Notice tone="bad">{reason}</Notice>}
+      {test && <Tested test={test} />}
+      {!test && reason && (
+        <Notice tone="bad">
+          {sentence(reason)}
+          {health?.checkedAt && <Since health={health} />}
+        </Notice>
+      )}
       {!test && connection.status === "inactive" && (
         <Notice tone="quiet">
           This connection is off: calls to it are refused until it is switched on in its settings.
