@@ -56,7 +56,7 @@ export function statusOf(
 /** The diagnosis with a word about tools that are gone all at once, which stay as they are known. */
 export function withLostTools(row: ConnectionRow, diagnosis: Diagnosis, catalog: Catalog | null): Diagnosis {
   if (catalog === null || !losesAllTools(row, catalog)) return diagnosis;
-  const lost = `It lists no tools now; the ${row.tool_count} that are known are kept`;
+  const lost = `It lists no tools now; those that are known are kept (${row.tool_count})`;
   return { ...diagnosis, message: [diagnosis.message, lost].filter(Boolean).join("; ") };
 }
 

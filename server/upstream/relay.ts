@@ -143,7 +143,8 @@ async function send(
 }
 
 function failureOf(target: RelayTarget, error: OutboundError): UpstreamFailure {
-  const { stage } = error;
+  // The name that a test of the connection has for it.
+  const stage = error.stage === "connect" ? "tcp" : error.stage;
   const message = stage === "aborted"
     ? "The client left before the answer"
     : `Cannot reach '${target.title}' (stage ${stage}): ${error.message}`;

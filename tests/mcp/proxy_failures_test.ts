@@ -173,7 +173,7 @@ Deno.test("an upstream that is not there, or may not be reached, is named with t
   await withMesh(async (mesh) => {
     const to = await site(mesh, closedPort(), { title: "Gone" });
     const addresses: [url: string, stage: string, message: RegExp][] = [
-      [closedPort(), "connect", /Cannot reach 'Gone'/],
+      [closedPort(), "tcp", /Cannot reach 'Gone'/],
       ["http://10.1.2.3/mcp", "refused", /OUTBOUND_ALLOW/],
       ["http://169.254.169.254/latest", "refused", /169\.254\.169\.254/],
       ["http://[::ffff:10.0.0.1]/mcp", "refused", /OUTBOUND_ALLOW/],

@@ -111,7 +111,10 @@ onServices("health: tools that change are kept, tools that vanish all at once ar
   upstream.behave(listing());
   const empty = await checked.check(id);
   assert.equal(empty.healthy, true);
-  assert.match(JSON.parse(empty.result ?? "").message, /lists no tools now; the 2 that are known are kept/);
+  assert.match(
+    JSON.parse(empty.result ?? "").message,
+    /lists no tools now; those that are known are kept \(2\)/,
+  );
   upstream.behave(speaking({ "tools/list": { error: { code: -32000, message: "not now" } } }));
   assert.equal((await checked.check(id)).code, "mcp_-32000");
   assert.deepEqual([await names(), (await checked.row(id)).updated_at], [["one", "two"], version]);
