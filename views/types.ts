@@ -25,7 +25,14 @@ export interface Shell {
   organizations: readonly OrganizationChoice[];
   /** True for owners and administrators: what changes the organization is offered to nobody else. */
   canManage: boolean;
-  counts?: { connections?: number; members?: number; apiKeys?: number; applications?: number } | undefined;
+  counts?: {
+    connections?: number;
+    members?: number;
+    apiKeys?: number;
+    applications?: number;
+    /** What the reader has to connect again. */
+    needReconnect?: number;
+  } | undefined;
   flash?: Flash | null | undefined;
 }
 

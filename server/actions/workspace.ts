@@ -23,6 +23,7 @@ export const getWorkspace = defineAction({
       members: z.int(),
       apiKeys: z.int().describe("All for owners and admins, your own otherwise"),
       applications: z.int().describe("All for owners and admins, your own otherwise"),
+      needReconnect: z.int().describe("Your credentials, and the shared ones that you look after, to renew"),
     }).nullable(),
   }),
   run: async ({ db, actor }) => {
@@ -37,7 +38,13 @@ export const getWorkspace = defineAction({
       organization: own.find((one) => one.id === organizationId) ?? null,
       organizations: own,
       role: [...actor.roles],
-      counts: organizationId === null ? null : await counts.ofOrganization(db, organizationId, { keysOf }),
+      counts: organizationId === null ? null : {
+        ...await counts.ofOrganization(db, organizationId, { keysOf }),
+        needReconnect: await counts.needingAttention(db, organizationId, {
+          userId: actor.userId,
+          shared: isManager(actor),
+        }),
+      },
     };
   },
 });

@@ -1,8 +1,10 @@
 import { type AttentionItem, HomePage } from "../../views/home.tsx";
+import { needing } from "../../views/credential_words.ts";
 import { paths } from "../../views/paths.ts";
 import { perform } from "../actions/action.ts";
 import { listApiKeys } from "../actions/api_keys.ts";
 import { listConnectionUsage } from "../actions/connection_usage.ts";
+import { listCredentials } from "../actions/credentials.ts";
 import type { VisitContext } from "../visit.ts";
 import { dayMs, figuresOf } from "./figures.ts";
 import { contextOf, shellOf } from "./page.ts";
@@ -21,16 +23,30 @@ export async function showHome(c: VisitContext): Promise<Response> {
     key: keys.length > 0,
     client: keys.some(({ lastUsedAt }) => lastUsedAt !== null),
   };
-  const attention = [...await unreachable(c), ...expiring(keys, now)];
+  const own = (shell.counts?.needReconnect ?? 0) > 0 ? await ended(c) : [];
+  const attention = [...own, ...await unreachable(c), ...expiring(keys, now)];
   return await c.html(<HomePage shell={shell} steps={steps} stats={stats} attention={attention} />);
+}
+
+/** What the person has to connect again. */
+async function ended(c: VisitContext): Promise<AttentionItem[]> {
+  const { items } = await perform(listCredentials, contextOf(c), {});
+  return needing(items).slice(0, maxItems).map(({ connection_id: id, title, reason, shared }) => ({
+    tone: "bad",
+    text: `${shared ? "The shared access" : "Your access"} to ${title} needs you. ${reason ?? ""}`.trimEnd(),
+    href: paths.myConnection(id),
+    action: "Reconnect",
+  }));
 }
 
 async function unreachable(c: VisitContext): Promise<AttentionItem[]> {
   const failing = { status: "error" as const, figures: false, limit: maxItems };
   const { items } = await perform(listConnectionUsage, contextOf(c), failing);
-  return items.map(({ id, title, status_reason }) => ({
+  return items.map(({ id, title, status_reason, sharedAccess }) => ({
     tone: "bad",
-    text: status_reason ?? `${title} does not answer`,
+    text: sharedAccess === "not_connected"
+      ? `Nobody has signed in at ${title} yet, so calls to it fail`
+      : status_reason ?? `${title} does not answer`,
     href: paths.connection(id),
     action: "Show the connection",
   }));

@@ -23,7 +23,7 @@ onServices("WORKSPACE_GET: who, where, and what is there", async (services) => {
     organization: own,
     organizations: [own, { id: second.id, name: "Second" }],
     role: ["owner"],
-    counts: { connections: 0, members: 1, apiKeys: 0, applications: 0 },
+    counts: { connections: 0, members: 1, apiKeys: 0, applications: 0, needReconnect: 0 },
   });
   const key = await run(services, withKey(ann, { self: ["*_GET"] }), [getWorkspace, {}]);
   assert.deepEqual(key.organizations, [own], "a key knows of its own organization only");

@@ -103,6 +103,11 @@ onMesh(
       page.text,
       /1 connection needs you : Gmail\. Calls to it fail until you reconnect\. 1 other is/,
     );
+    assert.match(page.text, /My connections 1 needs you /);
+    assert.match(
+      (await visitor.get("/")).text,
+      /Your access to Gmail needs you\. Gmail did not accept .* Reconnect/,
+    );
     const names = rows(page).map((row) => row.replace(/^.*?> /, "").split(" 127.")[0]);
     assert.deepEqual(names.map((name) => name?.split(" ").at(-1)), ["Gmail", "Figma", "Linear"]);
     assert.match(rows(page)[0] ?? "", /Needs you Gmail did not accept the token \(401\)\. Paste a new one\./);

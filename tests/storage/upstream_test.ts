@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { newId } from "../../server/ids.ts";
 import type { Db } from "../../server/storage/dialect.ts";
+import * as counts from "../../server/storage/counts.ts";
 import * as clients from "../../server/storage/upstream_clients.ts";
 import * as credentials from "../../server/storage/upstream_credentials.ts";
 import * as flows from "../../server/storage/upstream_flows.ts";
@@ -51,6 +52,39 @@ onDatabase("a credential that is connected anew takes the place of the old one",
   const all = await credentials.listOfConnection(db, "org_1", "conn_1");
   assert.deepEqual(all.map(({ id, sealed }) => ({ id, sealed })), [{ id: next.id, sealed: "another" }]);
 });
+
+onDatabase(
+  "how credentials stand is counted by connection, and for the person whom it concerns",
+  async (db) => {
+    const { sharedOwner, standings } = credentials;
+    const rows: [string, string, string, string][] = [
+      ["org_1", "conn_1", "user_1", "attention"],
+      ["org_1", "conn_1", "user_2", "attention"],
+      ["org_1", "conn_1", "user_3", "ok"],
+      ["org_1", "conn_2", sharedOwner, "attention"],
+      ["org_1", "conn_3", sharedOwner, "ok"],
+      ["org_1", "conn_4", "user_1", "ok"],
+      ["org_2", "conn_5", "user_1", "attention"],
+    ];
+    for (const [organization_id, connection_id, owner, state] of rows) {
+      await credentials.put(db, credential({ organization_id, connection_id, owner, state }));
+    }
+    const all = ["conn_1", "conn_2", "conn_3", "conn_4", "conn_5"];
+    assert.deepEqual([...await standings(db, "org_1", all)].sort(), [
+      ["conn_1", { people: 2, shared: null }],
+      ["conn_2", { people: 0, shared: "attention" }],
+      ["conn_3", { people: 0, shared: "ok" }],
+    ]);
+    assert.equal((await standings(db, "org_1", ["conn_2"])).size, 1);
+    assert.equal((await standings(db, "org_1", [])).size, 0);
+    const need = (userId: string, shared: boolean) =>
+      counts.needingAttention(db, "org_1", { userId, shared });
+    assert.deepEqual(
+      await Promise.all([need("user_1", false), need("user_1", true), need("user_3", false)]),
+      [1, 2, 0],
+    );
+  },
+);
 
 onDatabase("one claim holds until it ends, is settled or given back", async (db) => {
   const { id } = credential();

@@ -24,7 +24,7 @@ export function sampleShell(say: Say, more: Partial<Shell> = {}): Shell {
     organization: { id: "org_1", name: say("Northwind") },
     organizations: [{ id: "org_1", name: say("Northwind") }, { id: "org_2", name: say("Fabrikam") }],
     canManage: true,
-    counts: { connections: 12, members: 24, apiKeys: 7, applications: 5 },
+    counts: { connections: 12, members: 24, apiKeys: 7, applications: 5, needReconnect: 2 },
     ...more,
   };
 }

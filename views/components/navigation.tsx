@@ -1,5 +1,5 @@
 import type { Shell } from "../types.ts";
-import { count, initial } from "../format.ts";
+import { classes, count, initial } from "../format.ts";
 import { paths } from "../paths.ts";
 import { Form } from "./form.tsx";
 import { Icon, type IconName } from "./icons.tsx";
@@ -23,6 +23,8 @@ interface Entry {
   icon: IconName;
   href: string;
   count?: number | undefined;
+  /** The count is of what needs the reader. */
+  needs?: boolean | undefined;
 }
 
 function Entries({ entries, place }: { entries: readonly Entry[]; place: Place }) {
@@ -33,7 +35,12 @@ function Entries({ entries, place }: { entries: readonly Entry[]; place: Place }
           <a href={entry.href} aria-current={entry.place === place ? "page" : undefined}>
             <Icon name={entry.icon} />
             <span>{entry.text}</span>
-            {entry.count !== undefined && <span class="nav-count">{count(entry.count)}</span>}
+            {entry.count !== undefined && (
+              <span class={classes("nav-count", entry.needs && "warn")}>
+                {count(entry.count)}
+                {entry.needs && <span class="hidden">{entry.count === 1 ? " needs you" : " need you"}</span>}
+              </span>
+            )}
           </a>
         </li>
       ))}
@@ -130,7 +137,13 @@ export function SideNavigation({ shell, place }: { shell: Shell; place: Place })
               href: paths.connections,
               count: counts.connections,
             },
-            { place: "my-connections", text: "My connections", icon: "link", href: paths.myConnections },
+            {
+              place: "my-connections",
+              text: "My connections",
+              icon: "link",
+              href: paths.myConnections,
+              ...(counts.needReconnect && { count: counts.needReconnect, needs: true }),
+            },
             { place: "activity", text: "Activity", icon: "activity", href: paths.activity },
           ]}
         />
