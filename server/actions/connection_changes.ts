@@ -107,6 +107,7 @@ export async function changeConnection(
   };
   const done = await write(ctx, row, { changes, answer, newUrl: url !== row.connection_url });
   ctx.upstream.forget(row.id);
+  if (outdated) await dropCredentials(ctx, row); // what was stored while this was written
   if (done && asks) await askAgain(ctx, row, settings);
   return done;
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import { hashToken } from "../access/identify.ts";
 import { AppError } from "../errors.ts";
@@ -13,7 +12,8 @@ import type { Place } from "../vault.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { listAs } from "./connection_asking.ts";
 import { findOrRefuse } from "./connections.ts";
-import { markRefused } from "./credential_keeping.ts";
+import { changedMeanwhile, confirmKept, deletedMeanwhile, markRefused } from "./credential_keeping.ts";
+import { printOf } from "./credential_settings.ts";
 import { actsForItself, connectUrl, demandManager, demandReach } from "./credentials.ts";
 import { idField } from "./fields.ts";
 import { giveBack, keepGrant, oauthConnection, oauthParts } from "./oauth_grants.ts";
@@ -146,12 +146,6 @@ function placeOf(organizationId: string, stateHash: string): Place {
   return { organizationId, table: "upstream_flows", column: "sealed", rowId: stateHash };
 }
 
-/** What a grant depends on (CL09, CL12). */
-function printOf(row: ConnectionRow): string {
-  const parts = [row.connection_url, row.credential_mode, row.credential_type, row.oauth_config];
-  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url");
-}
-
 /**
  * Takes the authorization that this browser session began, and checks that it may still be ended: whatever comes of it,
  * it does not come again (CL15).
@@ -170,18 +164,14 @@ async function takeFlow(ctx: Context, state: string): Promise<{ row: ConnectionR
   }
   const waiting = await openFlow(ctx, taken);
   const row = await connections.find(ctx.db, taken.organization_id, taken.connection_id);
-  if (!row) throw gone();
+  if (!row) throw deletedMeanwhile();
   demandOauth(ctx, row);
-  if (waiting.print === printOf(row)) return { row, waiting };
-  throw new AppError("conflict", `Cannot connect: ${row.title} was changed meanwhile; begin again`);
+  if (waiting.print !== printOf(row)) throw changedMeanwhile(row);
+  return { row, waiting };
 }
 
 async function openFlow(ctx: Context, taken: UpstreamFlowRow): Promise<Waiting> {
   return JSON.parse(await ctx.vault.open(placeOf(taken.organization_id, taken.state_hash), taken.sealed));
-}
-
-function gone(): AppError {
-  return new AppError("not_found", "Cannot connect: the connection was deleted meanwhile");
 }
 
 async function finish(
@@ -207,11 +197,7 @@ async function keep(ctx: Context, row: ConnectionRow, granted: Granted): Promise
   const owner = ownerOf(ctx, row);
   const before = await upstreamCredentials.find(ctx.db, row.organization_id, { connectionId: row.id, owner });
   const kept = await keepGrant(ctx, row, { owner, granted });
-  if (!await connections.findVersion(ctx.db, row.organization_id, row.id)) {
-    await upstreamCredentials.remove(ctx.db, row.organization_id, { connectionId: row.id, owner });
-    await giveBack(ctx, [kept]);
-    throw gone();
-  }
+  await confirmKept(ctx, row, kept);
   if (before) await giveBack(ctx, [before]);
   const trouble = await listAs(ctx, row.id);
   if (trouble?.refused) await markRefused(ctx, kept);

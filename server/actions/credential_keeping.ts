@@ -2,12 +2,15 @@ import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
+import * as connections from "../storage/connections.ts";
+import * as members from "../storage/members.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import { checkHeaderValue, checkValue } from "../upstream/credentials.ts";
 import { openHeld, sealSecret, type Secret } from "../upstream/held.ts";
 import type { Vault } from "../vault.ts";
 import type { Context } from "./action.ts";
 import { mask } from "./connection_fields.ts";
+import { printOf } from "./credential_settings.ts";
 import { giveBack } from "./oauth_grants.ts";
 
 /** The header values that a person has stored; empty where there are none. */
@@ -65,12 +68,11 @@ function refused(field: string, reason: string): AppError {
   return new AppError("invalid", `Cannot use ${field}: ${reason}`, { fields: { [field]: reason } });
 }
 
-/** Stores what a person gives for a connection in place of what they had given before. */
-export async function keepGiven(
-  ctx: Context,
-  row: Pick<ConnectionRow, "id" | "organization_id" | "connection_url">,
-  secret: Secret,
-): Promise<void> {
+/**
+ * Stores what a person gives for a connection in place of what they had given before. Throws `conflict` where the
+ * connection was changed meanwhile.
+ */
+export async function keepGiven(ctx: Context, row: ConnectionRow, secret: Secret): Promise<void> {
   const id = newId("cred");
   const now = Date.now();
   const { organization_id, connection_url: url } = row;
@@ -95,7 +97,41 @@ export async function keepGiven(
     updated_at: now,
     refreshed_at: null,
   });
+  await confirmKept(ctx, row, { id, owner: ctx.actor.userId });
+}
+
+/**
+ * Makes sure that a credential was stored for the connection as it still is, by a member; else it goes again. Who
+ * changes a connection or removes a member removes credentials after that, so that none is left of before. Throws
+ * `not_found` and `conflict`.
+ */
+export async function confirmKept(
+  ctx: Context,
+  row: ConnectionRow,
+  { id, owner }: Pick<CredentialRow, "id" | "owner">,
+): Promise<void> {
   ctx.upstream.forget(row.id);
+  const now = await connections.find(ctx.db, row.organization_id, row.id);
+  const belongs = await members.rolesOf(ctx.db, row.organization_id, ctx.actor.userId) !== null;
+  if (now && belongs && printOf(now) === printOf(row)) return;
+  const place = { connectionId: row.id, owner };
+  const kept = await upstreamCredentials.find(ctx.db, row.organization_id, place);
+  if (kept?.id === id) {
+    await upstreamCredentials.remove(ctx.db, row.organization_id, place);
+    ctx.upstream.forget(row.id);
+    await giveBack(ctx, [kept]);
+  }
+  throw now ? changedMeanwhile(row) : deletedMeanwhile();
+}
+
+/** A refusal to connect to what is not any more what it was. */
+export function changedMeanwhile({ title }: Pick<ConnectionRow, "title">): AppError {
+  return new AppError("conflict", `Cannot connect: ${title} was changed meanwhile; begin again`);
+}
+
+/** A refusal to connect to what is gone. */
+export function deletedMeanwhile(): AppError {
+  return new AppError("not_found", "Cannot connect: the connection was deleted meanwhile");
 }
 
 /** Says of a credential that its server did not accept it, unless it was changed meanwhile. */

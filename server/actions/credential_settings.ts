@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { ConnectionRow } from "../storage/connections.ts";
 import type { Secrets } from "../upstream/credentials.ts";
 import type { OauthSecrets, OauthSettings } from "../upstream/oauth_settings.ts";
@@ -22,6 +23,18 @@ export const firstSettings: CredentialSettings = {
   personalHeaders: null,
   oauth: null,
 };
+
+/** A hash of what a credential of a connection depends on: it serves only while that stays (CL09, CL12). */
+export function printOf(row: SettingsRow & Pick<ConnectionRow, "connection_url">): string {
+  const parts = [
+    row.connection_url,
+    row.credential_mode,
+    row.credential_type,
+    row.personal_headers,
+    row.oauth_config,
+  ];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url");
+}
 
 type SettingsRow = Pick<
   ConnectionRow,
@@ -91,7 +104,9 @@ export function fittingSecrets(
 ): MergedSecrets & { removed: string[] } {
   const none = { ...secrets, removed: [] };
   if (mode === "shared" && type === "static") return none;
-  const reason = type === "oauth" ? "the connection authorizes by OAuth" : "each person gives their own";
+  const reason = type === "oauth"
+    ? "the connection authorizes by OAuth; with credential_type 'static' it takes a token"
+    : "each person gives their own";
   const newToken = given.token != null && given.token !== mask;
   if (newToken) throw refusedField("data.connection_token", reason);
   const taken = new Set((personalHeaders ?? ["Authorization"]).map((name) => name.toLowerCase()));

@@ -29,13 +29,16 @@ export async function finishConnecting(c: VisitContext): Promise<Response> {
     );
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return await refuse(
-      c,
-      error.code === "unauthenticated" ? 403 : httpStatus[error.code],
-      `${error.message}.`,
-    );
+    return await refuse(c, statusOf(error), `${error.message}.`);
   }
 }
+
+/** Proxies put a page of their own in the place of a 5xx, and a 401 is for who is not signed in. */
+function statusOf({ code }: AppError): Status {
+  return code === "upstream_failed" || code === "unauthenticated" ? 400 : httpStatus[code];
+}
+
+type Status = typeof httpStatus[keyof typeof httpStatus];
 
 const names = ["state", "code", "iss", "error", "error_description"] as const;
 
@@ -49,10 +52,6 @@ function answerIn(c: VisitContext): Record<string, string> {
   return { state: "", ...Object.fromEntries(given) };
 }
 
-async function refuse(
-  c: VisitContext,
-  status: typeof httpStatus[keyof typeof httpStatus],
-  message?: string,
-): Promise<Response> {
+async function refuse(c: VisitContext, status: Status, message?: string): Promise<Response> {
   return await c.html(<NotConnectedPage shell={publicShell(c)} message={message} />, status);
 }

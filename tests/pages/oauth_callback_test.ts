@@ -94,7 +94,7 @@ onMesh(
       query.set("error", "access_denied");
       query.set("error_description", "The <b>owner</b> said no");
     });
-    assert.equal(denied.status, 502);
+    assert.equal(denied.status, 400);
     assert.match(denied.html, /The &lt;b&gt;owner&lt;\/b&gt; said no/);
     const mixed = await failed((query) => {
       query.set("iss", "https://evil.example");
