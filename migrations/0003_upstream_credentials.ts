@@ -22,6 +22,7 @@ async function connectionColumns(db: Untyped, kind: DatabaseKind): Promise<void>
   for (const name of ["personal_headers", "options", "sealed_oauth", "sealed_certificate"]) {
     await db.schema.alterTable("connections").addColumn(name, longText(kind)).execute();
   }
+  await db.schema.alterTable("connections").addColumn("protocol_version", key(kind, 20)).execute();
 }
 
 async function credentials(db: Untyped, kind: DatabaseKind): Promise<void> {

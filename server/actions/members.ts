@@ -5,9 +5,11 @@ import { newId } from "../ids.ts";
 import { type Db, isUniqueViolation } from "../storage/dialect.ts";
 import * as members from "../storage/members.ts";
 import * as organizations from "../storage/organizations.ts";
+import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import * as users from "../storage/users.ts";
 import { defineAction, organizationOf } from "./action.ts";
 import { idField, isoOf, line, rolesField } from "./fields.ts";
+import { giveBack } from "./oauth_grants.ts";
 
 /** A person's place in an organization. */
 export const memberEntity = z.object({
@@ -61,7 +63,8 @@ export const removeMember = defineAction({
   name: "ORGANIZATION_MEMBER_REMOVE",
   title: "Remove member",
   description:
-    "Removes a member from the organization; the API keys that they made in it stop working and are removed.",
+    "Removes a member from the organization; the API keys that they made in it stop working and are removed, " +
+    "and so is what they had connected.",
   destructive: true,
   input: z.object({
     organizationId,
@@ -74,15 +77,19 @@ export const removeMember = defineAction({
   run: async (ctx, { memberIdOrEmail }) => {
     const organization = organizationOf(ctx);
     const what = `Cannot remove '${memberIdOrEmail}'`;
-    await organizations.withLock(ctx.db, organization, async (db) => {
+    const credentials = await organizations.withLock(ctx.db, organization, async (db) => {
       const member = await members.find(db, organization, memberIdOrEmail) ??
         await members.findByEmail(db, organization, memberIdOrEmail.toLowerCase());
       if (!member) throw new AppError("not_found", `${what}: the organization has no such member`);
       mayTouch(ctx.actor, member.roles, what);
       await keepAnOwner(db, member, what);
+      const connected = await upstreamCredentials.listOfOwner(db, organization, member.userId);
       await members.remove(db, organization, member);
+      return connected;
     });
     ctx.identities.forget();
+    for (const { connection_id } of credentials) ctx.upstream.forget(connection_id);
+    await giveBack(ctx, credentials);
     return { success: true, memberIdOrEmail };
   },
 });

@@ -61,6 +61,7 @@ export type RelayRow = Pick<
   | "options"
   | "sealed_oauth"
   | "sealed_certificate"
+  | "protocol_version"
   | "updated_at"
 >;
 
@@ -115,6 +116,7 @@ export async function findForRelay(db: Db, organizationId: string, id: string): 
     "options",
     "sealed_oauth",
     "sealed_certificate",
+    "protocol_version",
     "updated_at",
   ]).where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();
   return row?.id === id ? row : null; // a database that pads with blanks finds "id " too

@@ -170,6 +170,8 @@ export interface ConnectionsTable {
   sealed_oauth: Generated<string | null>;
   /** The client certificate with its key: a vault envelope of JSON. */
   sealed_certificate: Generated<string | null>;
+  /** The latest revision that the upstream agreed on; null while it never answered. */
+  protocol_version: Generated<string | null>;
   created_by: string;
   updated_by: string;
   created_at: number;

@@ -6,6 +6,7 @@ export function listColumns(catalog: Catalog | null) {
   const { resources, resourceTemplates } = catalog ?? {};
   const listed = resources || resourceTemplates ? [...resources ?? [], ...resourceTemplates ?? []] : null;
   return {
+    protocol_version: catalog?.protocolVersion?.slice(0, 20) ?? null,
     tools: catalog && JSON.stringify(catalog.tools),
     tool_count: catalog?.tools.length ?? 0,
     resources: listed && JSON.stringify(listed),
@@ -13,7 +14,7 @@ export function listColumns(catalog: Catalog | null) {
   } satisfies ConnectionChanges;
 }
 
-type Listed = Pick<ConnectionRow, "tools" | "tool_count" | "resources" | "prompts">;
+type Listed = Pick<ConnectionRow, "tools" | "tool_count" | "resources" | "prompts" | "protocol_version">;
 
 /** True where a server that listed tools before lists none now: those that are known stay. */
 export function losesAllTools(row: Listed, catalog: Catalog): boolean {
@@ -26,8 +27,9 @@ export function losesAllTools(row: Listed, catalog: Catalog): boolean {
  */
 export function changedLists(row: Listed, catalog: Catalog): Partial<Listed> {
   if (losesAllTools(row, catalog)) return {};
-  const { tools, tool_count, resources, prompts } = listColumns(catalog);
+  const { protocol_version, tools, tool_count, resources, prompts } = listColumns(catalog);
   const changes: Partial<Listed> = {};
+  if (protocol_version !== row.protocol_version) changes.protocol_version = protocol_version;
   if (!sameItems(tools, row.tools)) Object.assign(changes, { tools, tool_count });
   // Null is a list that failed, beside tools that did not.
   if (resources !== null && !isPartial(catalog) && !sameItems(resources, row.resources)) {

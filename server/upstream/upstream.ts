@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Outbound, type OutboundTarget, tlsIdentity } from "../outbound.ts";
 import * as connections from "../storage/connections.ts";
@@ -56,6 +57,9 @@ interface Known {
   /** When the database was last asked, in milliseconds of `performance.now()`. */
   checkedAt: number;
 }
+
+/** The first revision without handshake. */
+const firstModern = "2026-07-28";
 
 /** How long a target is taken as it is: a change made by another process takes effect within a second. */
 const validMs = 800;
@@ -216,8 +220,10 @@ export class Upstream {
     const row = await connections.findForRelay(db, organizationId, connectionId);
     if (row?.connection_url == null) {
       this.#known.delete(key);
+      if (row) refuseType(row);
       return null;
     }
+    refuseType(row);
     const target = await this.#targetOf(row, row.connection_url);
     // What was read before a change in this process must not be kept after it.
     if (changes === this.#changes) this.#known.set(key, { target, version: row.updated_at, checkedAt });
@@ -248,7 +254,7 @@ export class Upstream {
       credentialType,
       actsForItself: credentialType === "oauth" &&
         readOauthSettings(row)?.grant_type === "client_credentials",
-      era: null,
+      era: row.protocol_version !== null && row.protocol_version < firstModern ? "legacy" : null,
       timeoutMs: options.timeout_seconds == null ? null : options.timeout_seconds * 1000,
     });
   }
@@ -257,6 +263,12 @@ export class Upstream {
 /** True where the connection holds all that identifies the mesh there. */
 function isOwn(target: Pick<RelayTarget, "credentialMode" | "credentialType">): boolean {
   return target.credentialMode === "shared" && target.credentialType === "static";
+}
+
+/** What is no server of the streamable HTTP transport is not spoken to as if it were. Throws `invalid`. */
+function refuseType({ title, connection_type: type }: connections.RelayRow): void {
+  if (type === "HTTP") return;
+  throw new AppError("invalid", `Cannot reach '${title}': connections of the type '${type}' are not served`);
 }
 
 function keyOf(organizationId: string, connectionId: string): string {

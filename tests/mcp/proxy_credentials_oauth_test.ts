@@ -1,5 +1,6 @@
 // OAuth credentials on the way through the proxy, with an authorization server that is none of ours.
 import assert from "node:assert/strict";
+import * as credentials from "../../server/storage/upstream_credentials.ts";
 import type { OauthConfig } from "../../server/upstream/oauth_client/types.ts";
 import {
   type OidcUpstream,
@@ -76,9 +77,8 @@ function reached({ oidc }: Scene, text: string): number {
   return oidc.fixture.seen.filter(({ body }) => body.includes(`"${text}"`)).length;
 }
 
-async function forget({ mesh, to }: Scene): Promise<void> {
+function forget({ mesh, to }: Scene): void {
   mesh.services.upstream.forget(to.connectionId);
-  await Promise.resolve();
 }
 
 Deno.test("a person's own grant goes with their calls, and others get the link", () =>
@@ -99,7 +99,7 @@ Deno.test("a token is renewed before its end, and calls do not wait for it", () 
     const { mesh, holder } = scene;
     await works(scene);
     await endsIn(mesh.services, { ...holder, milliseconds: 40_000 });
-    await forget(scene);
+    forget(scene);
     const before = (await rowOf(mesh.services, holder)).version;
     await works(scene);
     await until(() => refreshes(scene) === 1);
@@ -118,7 +118,7 @@ Deno.test("many calls at the end of a token renew it once, and each time it rota
     const { mesh, holder } = scene;
     for (let round = 1; round <= 3; round++) {
       await endsIn(mesh.services, { ...holder, milliseconds: -1 });
-      await forget(scene);
+      forget(scene);
       await Promise.all(Array.from({ length: 20 }, (_, i) => works(scene, `${round}-${i}`)));
       assert.equal(refreshes(scene), round);
     }
@@ -167,14 +167,12 @@ Deno.test("calls of a session, its streams and its end go on with a renewed toke
 
 /** Lets the token be older than it is. */
 async function ageBy(
-  { mesh: { services: { db } }, holder, ...scene }: Scene,
+  { mesh: { services: { db } }, holder }: Scene,
   milliseconds: number,
 ): Promise<void> {
   const { id, version, refreshed_at } = await rowOf({ db }, holder);
-  const { settle } = await import("../../server/storage/upstream_credentials.ts");
   const changes = { refreshed_at: (refreshed_at ?? Date.now()) - milliseconds };
-  assert.ok(await settle(db, holder.organizationId, { id, version, changes, now: Date.now() }));
-  void scene;
+  assert.ok(await credentials.settle(db, holder.organizationId, { id, version, changes, now: Date.now() }));
 }
 
 Deno.test("a grant that is taken back needs attention; it is never deleted, and the tools stay", () =>
@@ -196,7 +194,7 @@ Deno.test("a grant that is taken back needs attention; it is never deleted, and 
     const [newest] = await rowsOf(mesh, to);
     assert.equal(newest?.outcome, "denied");
     await authorize(mesh.services, oidc, holder);
-    await forget(scene);
+    forget(scene);
     await works(scene, "connected anew");
   }));
 
@@ -205,7 +203,7 @@ Deno.test("while the authorization server is down the old token is used as long 
     const { mesh, oidc, holder } = scene;
     oidc.setDown(503);
     await endsIn(mesh.services, { ...holder, milliseconds: 30_000 });
-    await forget(scene);
+    forget(scene);
     for (const text of ["one", "two", "three"]) await works(scene, text);
     const row = await rowOf(mesh.services, holder);
     assert.equal(row.state, "ok");
@@ -221,7 +219,7 @@ Deno.test("after its end there is a clear error while the server is down, and al
     const { mesh, oidc, holder, to } = scene;
     oidc.setDown(true);
     await endsIn(mesh.services, { ...holder, milliseconds: -1 });
-    await forget(scene);
+    forget(scene);
     const response = await post(to, modern("tools/call", { name: "echo", arguments: { text: "down" } }));
     assert.equal(response.status, 502);
     const { error } = await answerOf(response);
@@ -271,13 +269,13 @@ Deno.test("a client that the authorization server has forgotten is registered an
     assert.equal(oidc.registrations(), 1);
     oidc.forgetClients();
     await endsIn(mesh.services, { ...holder, milliseconds: -1 });
-    await forget(scene);
+    forget(scene);
     const answer = await echo(scene, "unknown client");
     assert.match(answer.result.content[0].text, /does not know the mesh any more/);
     assert.equal((await rowOf(mesh.services, holder)).state, "attention");
     await authorize(mesh.services, oidc, holder);
     assert.equal(oidc.registrations(), 1);
-    await forget(scene);
+    forget(scene);
     await works(scene);
   }));
 
@@ -287,7 +285,7 @@ Deno.test("a token that allows too little leads to one that allows both, and ask
     const { mesh, oidc, holder, to } = scene;
     const authorizeFor = async (scopes: string | null) => {
       await authorize(mesh.services, oidc, { ...holder, scopes });
-      await forget(scene);
+      forget(scene);
     };
     await authorizeFor(null);
     await works(scene);

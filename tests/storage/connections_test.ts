@@ -52,6 +52,7 @@ function row(sample: Sample) {
     options: null,
     sealed_oauth: null,
     sealed_certificate: null,
+    protocol_version: null,
     created_by: "usr_one",
     updated_by: "usr_one",
     created_at: createdAt,

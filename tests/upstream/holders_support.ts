@@ -48,7 +48,7 @@ export async function give(
   { db, vault }: Kept,
   { organizationId, connectionId, owner = credentials.sharedOwner, secret, url = null, row = {} }: Gift,
 ): Promise<string> {
-  const id = newId("cred");
+  const id = row.id ?? newId("cred");
   const now = Date.now();
   await credentials.put(db, {
     id,
