@@ -1,11 +1,9 @@
 import type { Outbound } from "../outbound.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
-import * as connections from "../storage/connections.ts";
 import type { Vault } from "../vault.ts";
 import type { Subject } from "./diagnosis.ts";
 import type { Caller } from "./holders.ts";
-import { openOauthConfig } from "./oauth_settings.ts";
-import { hasTemplates } from "./templates.ts";
+import { oauthConnectionOf } from "./oauth_settings.ts";
 import type { RelayTarget, Upstream } from "./upstream.ts";
 
 /** What testing a connection takes; a part of the services. */
@@ -36,7 +34,7 @@ export async function subjectOf(
     oauth: target.credentialType === "oauth",
     discover: discoverer(services, row, target),
   };
-  if (caller === null && dependsOnCaller(row, target)) return { ...subject, headers: null };
+  if (caller === null && dependsOnCaller(target)) return { ...subject, headers: null };
   return {
     ...subject,
     headers: () => upstream.headersFor(target, as),
@@ -45,9 +43,8 @@ export async function subjectOf(
 }
 
 /** True where what a server is sent differs by person: whose credential it is, a template, or a token that names them. */
-function dependsOnCaller(row: ConnectionRow, { credentialMode, headers }: RelayTarget): boolean {
-  return credentialMode === "per_user" || hasTemplates(headers) ||
-    connections.parse(row).options?.identity_token === true;
+function dependsOnCaller({ credentialMode, templated, identityToken }: RelayTarget): boolean {
+  return credentialMode === "per_user" || templated || identityToken;
 }
 
 /** The mesh itself, as whom a shared credential is tried where no person asks. */
@@ -59,18 +56,11 @@ function nobody(organizationId: string): Caller {
 function discoverer(
   { outbound, vault, config }: SubjectServices,
   row: ConnectionRow,
-  { title, url, target }: RelayTarget,
+  { target }: RelayTarget,
 ): Subject["discover"] {
   return async (challenge) => {
     const { discoverAuthorization } = await import("./oauth_client.ts");
-    const connection = {
-      id: row.id,
-      organizationId: row.organization_id,
-      title,
-      url,
-      config: await openOauthConfig(row, vault),
-      target,
-    };
+    const connection = await oauthConnectionOf(row, vault, target);
     const parts = { outbound, baseUrl: config.baseUrl };
     const { issuer, source } = await discoverAuthorization(parts, { connection, challenge });
     return { issuer, guessed: source === "default_endpoints" };
