@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { importConnections } from "../../server/actions/connection_import.ts";
 import { getConnection, listConnections, updateConnection } from "../../server/actions/connections.ts";
 import { authorizeCredential } from "../../server/actions/credential_authorizing.ts";
 import {
@@ -209,5 +210,23 @@ onServices(
     await services.audit.flush();
     const rows = await services.db.selectFrom("audit_log").selectAll().execute();
     assert.ok(!JSON.stringify(rows).includes(secret), "the log holds the secret");
+  },
+);
+
+onServices(
+  "connections: an imported server that asks for OAuth waits for somebody to authorize it",
+  async (services) => {
+    await using upstream = await startOidcUpstream();
+    const ann = await someone(services);
+    const json = JSON.stringify({
+      mcpServers: {
+        wiki: { type: "http", url: upstream.mcpUrl },
+        token: { type: "http", url: upstream.mcpUrl, headers: { Authorization: "Bearer wrong" } },
+      },
+    });
+    const { items } = await run(services, ann, [importConnections, { json }]);
+    const found = items.map(({ outcome, message, item }) => [outcome, message, item?.credential_type]);
+    assert.deepEqual(found[0], ["created", awaits, "oauth"]);
+    assert.deepEqual([found[1]?.[0], found[1]?.[2]], ["created", "static"]);
   },
 );

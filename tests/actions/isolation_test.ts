@@ -3,11 +3,16 @@ import { z } from "zod";
 import type { Actor } from "../../server/access/actor.ts";
 import type { Action } from "../../server/actions/action.ts";
 import * as apiKeys from "../../server/actions/api_keys.ts";
+import { configureConnection, testConnection } from "../../server/actions/connection_use.ts";
+import * as connections from "../../server/actions/connections.ts";
+import { authorizeCredential } from "../../server/actions/credential_authorizing.ts";
+import * as credentials from "../../server/actions/credentials.ts";
 import * as members from "../../server/actions/members.ts";
 import * as organizations from "../../server/actions/organizations.ts";
 import * as users from "../../server/actions/users.ts";
 import type { Services } from "../../server/services.ts";
 import { addUser } from "../support/accounts.ts";
+import { addConnection } from "../support/connections.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { company, keyOf, refusal, run } from "../support/people.ts";
 import { withServices } from "../support/services.ts";
@@ -29,6 +34,10 @@ const own: readonly Action[] = [
   apiKeys.listApiKeys,
   apiKeys.updateApiKey,
   apiKeys.deleteApiKey,
+  credentials.listCredentials,
+  credentials.listHolders,
+  credentials.setCredential,
+  credentials.deleteCredential,
 ];
 
 type Attempt = [action: Action, input: Record<string, unknown>];
@@ -41,8 +50,22 @@ async function snapshot({ db }: Services, organizationId: string): Promise<strin
       .orderBy("id").execute(),
     await db.selectFrom("api_keys").selectAll().where("organization_id", "=", organizationId)
       .orderBy("id").execute(),
+    await db.selectFrom("connections").selectAll().where("organization_id", "=", organizationId)
+      .orderBy("id").execute(),
+    await db.selectFrom("upstream_credentials").selectAll().where("organization_id", "=", organizationId)
+      .orderBy("id").execute(),
   ];
   return JSON.stringify(rows);
+}
+
+/** A connection to which one person of the company has connected. */
+async function connected(services: Services, owner: Actor): Promise<string> {
+  const upstream = { url: "http://127.0.0.1:9/mcp", title: "Red wiki" };
+  const id = await addConnection(services.db, owner.organizationId ?? "", upstream);
+  await services.db.updateTable("connections").set({ credential_mode: "per_user" }).where("id", "=", id)
+    .execute();
+  await run(services, owner, { action: credentials.setCredential, input: { connectionId: id, token: "t" } });
+  return id;
 }
 
 onEachDatabase("another organization's ids are not found, and nothing of it changes", async (_t, url) => {
@@ -51,6 +74,7 @@ onEachDatabase("another organization's ids are not found, and nothing of it chan
     const redKey = await keyOf(services, red.owner);
     await services.identities.idle();
     const { id } = red.organization;
+    const connectionId = await connected(services, red.owner);
     const stranger = await addUser(services.db, "Stranger");
     const attempts: Attempt[] = [
       [organizations.updateOrganization, { id, name: "Taken over" }],
@@ -65,6 +89,16 @@ onEachDatabase("another organization's ids are not found, and nothing of it chan
       [members.updateMemberRole, { memberId: red.user.memberId, role: ["admin"] }],
       [apiKeys.updateApiKey, { keyId: redKey.keyId, name: "Taken over" }],
       [apiKeys.deleteApiKey, { keyId: redKey.keyId }],
+      [connections.updateConnection, { id: connectionId, data: { credential_mode: "shared" } }],
+      [connections.deleteConnection, { id: connectionId }],
+      [testConnection, { id: connectionId }],
+      [configureConnection, { id: connectionId, configuration_state: {} }],
+      [credentials.listHolders, { connectionId }],
+      [credentials.setCredential, { connectionId, token: "taken over" }],
+      [credentials.deleteCredential, { connectionId }],
+      [credentials.deleteCredential, { connectionId, userId: red.owner.userId }],
+      [credentials.deleteCredential, { connectionId, userId: null }],
+      [authorizeCredential, { connectionId }],
     ];
     const before = await snapshot(services, id);
     const key = await keyOf(services, blue.owner, { permissions: { "*": ["*"] } });
@@ -84,9 +118,12 @@ onEachDatabase("another organization's ids are not found, and nothing of it chan
         await run(services, actor, { action: members.listMembers }),
         await run(services, actor, { action: apiKeys.listApiKeys }),
         await run(services, actor, { action: users.getUser, input: { id: red.owner.userId } }),
+        await run(services, actor, { action: credentials.listCredentials }),
+        await run(services, actor, { action: connections.listConnections }),
+        await run(services, actor, { action: connections.getConnection, input: { id: connectionId } }),
       ];
       const text = JSON.stringify(seen);
-      for (const foreign of [id, red.owner.userId, red.owner.email, redKey.keyId, "Red"]) {
+      for (const foreign of [id, red.owner.userId, red.owner.email, redKey.keyId, connectionId, "Red"]) {
         assert.ok(!text.includes(foreign ?? "?"), `'${foreign}' was seen`);
       }
     }
@@ -113,5 +150,10 @@ Deno.test("actions say truly whether they only read", () => {
     own.map((action) => action.name).filter((name) => /_(LIST|GET)$/.test(name)).sort(),
   );
   const destructive = own.filter((action) => action.destructive).map((action) => action.name);
-  assert.deepEqual(destructive, ["ORGANIZATION_DELETE", "ORGANIZATION_MEMBER_REMOVE", "API_KEY_DELETE"]);
+  assert.deepEqual(destructive, [
+    "ORGANIZATION_DELETE",
+    "ORGANIZATION_MEMBER_REMOVE",
+    "API_KEY_DELETE",
+    "CREDENTIAL_DELETE",
+  ]);
 });

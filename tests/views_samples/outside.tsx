@@ -1,4 +1,5 @@
 import { ErrorPage } from "../../views/error.tsx";
+import { NotConnectedPage } from "../../views/oauth_callback.tsx";
 import { SetupPage } from "../../views/setup.tsx";
 import { SignInPage } from "../../views/sign_in.tsx";
 import { publicShell, type Sample, type Say, wrong } from "./data.ts";
@@ -12,6 +13,8 @@ export function outside(say: Say): Sample[] {
     { name: "setup-wrong", page: <SetupPage shell={shell} tokenRequired form={wrong(say, ...names)} /> },
     { name: "sign-in", page: <SignInPage shell={shell} next={say("/activity")} /> },
     { name: "sign-in-wrong", page: <SignInPage shell={shell} form={wrong(say, "email", "password")} /> },
+    { name: "not-connected", page: <NotConnectedPage shell={shell} message={say("It was refused.")} /> },
+    { name: "not-connected-guest", page: <NotConnectedPage shell={shell} /> },
     {
       name: "error-403",
       page: <ErrorPage shell={shell} status={403} message={say("You may not do this.")} />,
