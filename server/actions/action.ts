@@ -54,6 +54,8 @@ export interface Action<I extends z.ZodObject = z.ZodObject, O extends z.ZodObje
   readonly logged?: (rawInput: unknown) => unknown;
   /** What the log may hold of an input that was accepted, where that is not the input itself. */
   readonly loggedInput?: (input: z.output<I>) => unknown;
+  /** What the log must not hold wherever it occurs, as somebody else's answer may repeat it. */
+  readonly secrets?: (ctx: Context, input: z.output<I>) => Promise<readonly string[]>;
   /** True where it also runs for a person who belongs to no organization. */
   readonly withoutOrganization?: boolean;
   readonly run: (ctx: Context, input: z.output<I>) => Promise<z.input<O>>;
@@ -102,6 +104,7 @@ export async function perform<I extends z.ZodObject, O extends z.ZodObject>(
     call.ctx = await inOrganizationOf(action, ctx, input);
     if (elsewhere) authorize(action, call.ctx.actor, call.target);
     if (action.target) authorizeTarget(action.target(input), call);
+    if (action.secrets) call.secrets = () => action.secrets?.(call.ctx, input) ?? Promise.resolve([]);
     const output = action.output.parse(await action.run(call.ctx, input)) as z.output<O>;
     if (!(action.readOnly && ctx.request.viewing)) await record(call, began, { output });
     return output;
@@ -116,6 +119,7 @@ interface Call {
   target: Target;
   ctx: Context;
   input: unknown;
+  secrets?: () => Promise<readonly string[]>;
 }
 
 function authorize(action: Pick<Action, "name" | "withoutOrganization">, actor: Actor, target: Target): void {
@@ -193,6 +197,7 @@ async function record(
     clientId: ctx.actor.clientId,
     requestId: ctx.request.id,
     userAgent: ctx.request.userAgent,
+    secrets: await call.secrets?.() ?? [],
   });
 }
 

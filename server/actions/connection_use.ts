@@ -6,6 +6,7 @@ import type { Diagnosed } from "../upstream/diagnosis.ts";
 import { stages } from "../upstream/diagnosis_course.ts";
 import { subjectOf } from "../upstream/diagnosis_subject.ts";
 import { isPersonal, keepFinding, recordTest, statusOf, withLostTools } from "../upstream/health_keeping.ts";
+import { secretsIn } from "../upstream/sent_secrets.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { callerOf } from "./connection_asking.ts";
 import { changedConfiguration } from "./connection_changes.ts";
@@ -99,6 +100,7 @@ export const callConnectionTool = defineAction({
     requestId: z.string(),
   }),
   target: (input) => ({ resource: input.id, action: input.toolName }),
+  secrets: (ctx, { id }) => sentTo(ctx, id),
   run: async (ctx, input) => {
     const organizationId = organizationOf(ctx);
     const target = await ctx.upstream.target(organizationId, input.id);
@@ -113,6 +115,18 @@ export const callConnectionTool = defineAction({
     return { ...answer, requestId: ctx.request.id };
   },
 });
+
+/** What the connection's server is sent in confidence for the actor; nothing where somebody has to connect first. */
+async function sentTo(ctx: Context, id: string): Promise<readonly string[]> {
+  const organizationId = organizationOf(ctx);
+  try {
+    const peer = await ctx.upstream.peerFor(id, organizationId, { ...ctx.actor, organizationId });
+    return peer === null ? [] : secretsIn(peer.headers).filter((secret) => secret !== ctx.actor.email);
+  } catch (error) {
+    if (error instanceof AppError) return [];
+    throw error;
+  }
+}
 
 function connectionState() {
   return z.record(z.string(), z.unknown()).refine(

@@ -1,6 +1,6 @@
 import { newId } from "../ids.ts";
 import type { AuditLogTable } from "../storage/schema.ts";
-import { redactForLog, redactText } from "./redact.ts";
+import { redactForLog, redactText, withoutKnown } from "./redact.ts";
 
 /** One call or action, as who ran it saw it. Input and output are redacted here, before anything is stored. */
 export interface AuditEntry {
@@ -28,6 +28,8 @@ export interface AuditEntry {
   upstreamStatus?: number | null;
   requestBytes?: number;
   responseBytes?: number;
+  /** What must not be stored wherever it occurs, as a server may repeat what it was sent. */
+  secrets?: readonly string[];
   /** Labels that the caller gave; at most 32, values up to 500 characters. */
   properties?: Readonly<Record<string, string>> | null;
 }
@@ -47,10 +49,10 @@ export function rowOf(entry: AuditEntry): Row {
     gateway_id: fitOrNull(entry.gatewayId, 64),
     tool_name: fitOrNull(entry.toolName, 200),
     method: fit(entry.method, 100),
-    input: redactForLog(entry.input),
-    output: redactForLog(entry.output),
+    input: redactForLog(entry.input, entry.secrets),
+    output: redactForLog(entry.output, entry.secrets),
     outcome: entry.outcome,
-    error_message: entry.errorMessage === null ? null : errorText(entry.errorMessage),
+    error_message: entry.errorMessage === null ? null : errorText(entry.errorMessage, entry.secrets),
     duration_ms: Math.round(finite(entry.durationMs) * 1000) / 1000,
     timestamp: Math.trunc(finite(entry.timestamp ?? Date.now())),
     user_id: fitOrNull(entry.userId, 64),
@@ -95,9 +97,9 @@ function fitOrNull(text: string | null | undefined, length: number): string | nu
   return text === null || text === undefined ? null : fit(text, length);
 }
 
-function errorText(text: string): string {
+function errorText(text: string, secrets: readonly string[] = []): string {
   // Redacted with some of what follows, so that a secret is known even where the cut goes through it.
-  return fit(redactText(text.slice(0, maxError * 2)), maxError);
+  return fit(redactText(withoutKnown(text, secrets).slice(0, maxError * 2)), maxError);
 }
 
 function propertiesText(properties: Readonly<Record<string, string>>): string {

@@ -17,14 +17,36 @@ const maxBlob = 256;
 /** Room for the notes and brackets that end a text which is cut. */
 const reserve = 1024;
 
-/** JSON text of a value for the log: secrets masked, long parts cut; null for undefined. */
-export function redactForLog(value: unknown): string | null {
+/** Shorter texts are too common to be hidden wherever they occur. */
+const shortestKnown = 8;
+
+/**
+ * JSON text of a value for the log: secrets masked, those that are given and those that look like it, and long parts
+ * cut; null for undefined.
+ */
+export function redactForLog(value: unknown, known: readonly string[] = []): string | null {
   if (value === undefined) return null;
   if (isSmall(value, { nodes: 100, characters: 2000, depth: maxDepth })) {
     const text = JSON.stringify(value);
-    if (!suspicious.test(text)) return text;
+    if (!suspicious.test(text) && !holdsAny(text, known)) return text;
   }
-  return new Writer().write(value);
+  return new Writer(known).write(value);
+}
+
+/** True where one of the secrets may stand in a JSON text: those that JSON writes differently are not looked for. */
+function holdsAny(json: string, known: readonly string[]): boolean {
+  return known.some((secret) =>
+    secret.length >= shortestKnown && (/["\\]/.test(secret) || json.includes(secret))
+  );
+}
+
+/** The text without these secrets. */
+export function withoutKnown(text: string, known: readonly string[]): string {
+  let left = text;
+  for (const secret of known) {
+    if (secret.length >= shortestKnown && left.includes(secret)) left = left.replaceAll(secret, mask);
+  }
+  return left;
 }
 
 interface Budget {
@@ -65,9 +87,17 @@ function smallObject(value: object, budget: Budget): boolean {
 
 /** Writes JSON text of bounded size, whatever the value is. */
 class Writer {
+  readonly #known: readonly string[];
+  /** Characters of a text to look for secrets in: one that begins before the cut ends in there. */
+  readonly #reach: number;
   #text = "";
   #left = maxBytes - reserve;
   #depth = 0;
+
+  constructor(known: readonly string[]) {
+    this.#known = known;
+    this.#reach = maxString + overlap + Math.max(0, ...known.map(({ length }) => length));
+  }
 
   write(value: unknown): string {
     this.#value(value, false);
@@ -102,12 +132,18 @@ class Writer {
       case "number":
         return this.#put(secret ? `"${mask}"` : Number.isFinite(value) ? String(value) : "null");
       case "string":
-        return this.#string(secret ? mask : textForLog(value));
+        return this.#string(secret ? mask : this.#plain(value));
       case "object":
         return this.#object(value, secret);
       default:
         return this.#string(secret ? mask : textForLog(String(value)));
     }
+  }
+
+  #plain(text: string): string {
+    if (this.#known.length === 0) return textForLog(text);
+    const near = withoutKnown(text.slice(0, this.#reach), this.#known);
+    return text.length <= this.#reach ? textForLog(near) : textForLog(near, text.length);
   }
 
   #object(value: object, secret: boolean): void {
@@ -145,7 +181,7 @@ class Writer {
         this.#put(`"…":"[${names.length - count} more]"`);
         break;
       }
-      this.#string(textForLog(name.slice(0, maxName)));
+      this.#string(this.#plain(name).slice(0, maxName));
       this.#put(":");
       this.#member(name, object[name], secret || (spoken && name === "value"));
     }
@@ -169,18 +205,18 @@ function namedSecret(object: Record<string, unknown>): boolean {
   return typeof name === "string" && "value" in object && namesSecret(name);
 }
 
-/** One text value as the log keeps it. */
-function textForLog(text: string): string {
+/** One text value as the log keeps it; `length` is that of the whole, where the text is but its beginning. */
+function textForLog(text: string, length = text.length): string {
   if (text.length > maxBlob) {
     const uri = /^data:[\w.+\/-]{0,100}(?:;[\w=.-]{1,50}){0,5};base64,/.exec(text.slice(0, 512))?.[0] ?? "";
     if (/^[A-Za-z0-9+\/_=\r\n-]+$/.test(text.slice(uri.length, uri.length + maxBlob))) {
-      return `${uri}[${text.length - uri.length} characters of base64]`;
+      return `${uri}[${length - uri.length} characters of base64]`;
     }
   }
   if (text.length <= maxString) return redactText(text);
   // What stands at the end may be the half of a secret that nobody can know as one.
   const redacted = redactText(text.slice(0, maxString + overlap)).slice(0, -overlap / 2);
-  return `${redacted.slice(0, maxString)}… [${text.length} characters]`;
+  return `${redacted.slice(0, maxString)}… [${length} characters]`;
 }
 
 const encoder = new TextEncoder();

@@ -54,14 +54,15 @@ export function isHarmless(name: string, value: unknown): boolean {
 
 /** Names of containers all of whose values are secrets. */
 export function holdsSecrets(name: string): boolean {
-  return name === "headers" || name === "envVars" || name === "env" || name === "configuration_state";
+  return name === "headers" || name === "envVars" || name === "env" || name === "configuration_state" ||
+    name === "client_certificate";
 }
 
 /** A cheap first look: false only for texts, and JSON texts, that `redactText` and `namesSecret` leave alone. */
 export const suspicious: RegExp = new RegExp(
   [
     // names
-    "pass|pwd|secret|token|jwt|bearer|basic|authoriz|cookie|cred|key|otp|signature|headers|env|configuration_state",
+    "pass|pwd|secret|token|jwt|bearer|basic|authoriz|cookie|cred|key|otp|signature|headers|env|configuration_state|client_certificate",
     // values
     "mesh_|[sr]k[-_]|gh[pousr]_|github_pat|glpat|xox|xapp|akia|asia|aiza|ya29|eyj|npm_|hf_|whsec|sg\\.|-----begin",
     // URLs

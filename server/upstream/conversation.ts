@@ -4,6 +4,7 @@ import { version } from "../version.ts";
 import type { Header } from "./credentials.ts";
 import { type Circumstances, ConversationError, lateFailure, type Stage } from "./failure.ts";
 import { failureOf } from "./failure_cause.ts";
+import { secretsIn } from "./sent_secrets.ts";
 
 /** Whom we talk to: what a connection or the draft of one says. */
 export interface Peer {
@@ -204,7 +205,7 @@ export class Conversation {
 
   #circumstances(): Circumstances {
     const { title, headers } = this.#peer;
-    const secrets = headers.flatMap(([, value]) => [value, value.replace(/^[A-Za-z][\w.-]* +/, "")]);
+    const secrets = secretsIn(headers);
     return { title, stage: this.#stage, ...this.#last, hasCredential: headers.length > 0, secrets };
   }
 }

@@ -3,7 +3,9 @@ import { describeError, type Log } from "../log.ts";
 import { type Outbound, OutboundError, type OutboundExchange } from "../outbound.ts";
 import { maxListLength, NotTheAnswer, readBeginning, TooLong, type Watch, wholeAnswer } from "./answer.ts";
 import type { Header } from "./credentials.ts";
+import { quote } from "./failure.ts";
 import { maxAnswerBytes, passJson, type PassOptions, passSse, passWholeSse } from "./passing.ts";
+import { secretsIn } from "./sent_secrets.ts";
 import type { Refusal, RelayTarget } from "./upstream.ts";
 
 /** An upstream that did not do its part: says which connection, at which stage, and what came back. */
@@ -217,7 +219,8 @@ async function bodyOf(incoming: Incoming): Promise<Relayed["body"]> {
   const type = /^[^;\s]*/.exec(incoming.contentType ?? "")?.[0].toLowerCase() ?? "";
   if (type === "text/event-stream") return await events(incoming, body);
   if (type === "application/json") return await json(incoming, body);
-  return await nothing(incoming, type === "" ? "something without a content type" : `'${type}'`);
+  const named = () => quote(type, secretsIn(incoming.request.credential));
+  return await nothing(incoming, type === "" ? "something without a content type" : named());
 }
 
 /** An answer without a body that a client could read; an error where the client waits for one. */

@@ -174,3 +174,18 @@ Deno.test("redaction: the short way and the long way agree", () => {
     assert.deepEqual(closely.value, kept({ board: 1, value }) && JSON.parse(JSON.stringify(value)));
   }
 });
+
+Deno.test("redaction: what is known to be a secret is masked wherever it stands, and where the cut goes through it", () => {
+  const known = 'quiet"heron' + "x".repeat(40);
+  const other = "grey-heron-at-dusk";
+  const cases: [unknown, string][] = [
+    [{ text: `a ${other} b`, [other]: [other, 1] }, '{"text":"a *** b","***":["***",1]}'],
+    [{ text: `a ${known} b` }, '{"text":"a *** b"}'],
+    [`${"a ".repeat(1020)}${known}`, JSON.stringify(`${"a ".repeat(1020)}***`)],
+    ["short", '"short"'],
+  ];
+  for (const [value, expected] of cases) assert.equal(redactForLog(value, [known, other, "short"]), expected);
+  const cut = redactForLog(`${"a ".repeat(1020)}${known}${" b".repeat(1000)}`, [known]) ?? "";
+  assert.match(cut, /\*\*\* (?:b )*.*\[4091 characters\]"$/);
+  assert.doesNotMatch(cut, /quiet|xx/);
+});

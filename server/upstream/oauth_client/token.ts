@@ -67,7 +67,8 @@ export async function requestToken(
     headers: { ...headers, accept: "application/json" },
     body,
   });
-  const secrets = [...body.values(), client.secret, headers.authorization];
+  const basic = headers.authorization?.replace(/^Basic /, "");
+  const secrets = [...body.values(), client.secret, headers.authorization, basic];
   return readAnswer(way, { answer, host: new URL(url).host, secrets, startedAt });
 }
 

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { secretsIn } from "../../server/upstream/sent_secrets.ts";
+
+Deno.test("sent secrets: values, what stands behind a scheme, words and passwords; the longest first", () => {
+  const token = "quiet-heron-at-dusk";
+  const basic = btoa(`ann:${token}`);
+  const cases: [value: string, secrets: string[]][] = [
+    [`Bearer ${token}`, [`Bearer ${token}`, token]],
+    [token, [token]],
+    [`Basic ${basic}`, [`Basic ${basic}`, basic, token]],
+    ["Basic no base64!", ["Basic no base64!", "no base64!"]],
+    [`${token} ann@example.com`, [`${token} ann@example.com`, token, "ann@example.com"]],
+    [`a="${token}", b=2`, [`a="${token}", b=2`, token]],
+    ["", []],
+  ];
+  for (const [value, expected] of cases) {
+    assert.deepEqual(secretsIn([["x-secret", value]]).toSorted(), expected.toSorted(), value);
+  }
+  const headers = [["x-a", "short one"], ["authorization", `Bearer ${token}`]] as const;
+  const lengths = secretsIn(headers).map(({ length }) => length);
+  assert.deepEqual(lengths, lengths.toSorted((one, other) => other - one));
+  assert.equal(secretsIn(headers), secretsIn(headers));
+});
