@@ -2,8 +2,9 @@ import { LRUCache } from "lru-cache";
 import { AppError } from "../errors.ts";
 import { newSecret } from "../ids.ts";
 import type { Settled, Watch } from "../upstream/answer.ts";
-import { relay, type RelayRequest } from "../upstream/relay.ts";
+import { relay } from "../upstream/relay.ts";
 import { type Passage, sessionOwner } from "./call.ts";
+import { renewal } from "./credential_renewal.ts";
 import { isObject, type Message } from "./message.ts";
 
 /** Begins the ids of sessions that the mesh has opened by itself; no upstream has a reason to use it. */
@@ -12,6 +13,9 @@ const prefix = "mesh~";
 /** Revisions of the legacy era in which the mesh can speak for an upstream that it does not reach yet. */
 const versions: ReadonlySet<string> = new Set(["2025-11-25", "2025-06-18", "2025-03-26"]);
 const latestVersion = "2025-11-25";
+
+/** The longest introduction of a client that is kept, in characters of JSON. */
+const maxIntroduction = 32 * 1024;
 
 /** What a client said of itself when it opened its session. */
 interface Opening {
@@ -38,8 +42,15 @@ export class EarlySessions {
   /** The sessions, of either kind, whose clients open links for their person. */
   readonly #linkers = new LRUCache<string, true>({ max: 20_000 });
 
-  /** Opens a session and returns the id that the client gets, with the revision to be spoken in it. */
+  /**
+   * Opens a session and returns the id that the client gets, with the revision to be spoken in it. Throws `too_large`
+   * for a client that says more of itself than can be kept.
+   */
   begin(passage: Passage, params: Record<string, unknown>): { id: string; version: string } {
+    if (JSON.stringify(params).length > maxIntroduction) {
+      const limit = `the client says more than ${maxIntroduction} characters of itself`;
+      throw new AppError("too_large", `Cannot open a session: ${limit}`);
+    }
     const asked = String(params.protocolVersion);
     const version = versions.has(asked) ? asked : latestVersion;
     const own = newSecret(prefix);
@@ -133,30 +144,28 @@ async function send(
 ): Promise<Answer> {
   const { services, target, lifecycle } = passage;
   const settled = Promise.withResolvers<Record<string, unknown> | null>();
+  const headers: [string, string][] = [
+    ["accept", "application/json, text/event-stream"],
+    ["accept-encoding", "identity"],
+    ["content-type", "application/json"],
+  ];
+  if (!passage.credential.some(([name]) => name === "user-agent")) headers.push(["user-agent", "mcp-mesh"]);
+  if (message.id === undefined) headers.push(["mcp-protocol-version", version]);
+  if (upstreamId !== null) headers.push(["mcp-session-id", upstreamId]);
   lifecycle.enter();
-  const relayed = await relay(
-    services.outbound,
-    target,
-    {
-      method: "POST",
-      headers: [
-        ["accept", "application/json, text/event-stream"],
-        ["accept-encoding", "identity"],
-        ["content-type", "application/json"],
-        ...passage.credential.some(([name]) => name === "user-agent") ? [] : userAgent,
-        ...message.id === undefined ? [["mcp-protocol-version", version] satisfies [string, string]] : [],
-        ...upstreamId === null ? [] : [["mcp-session-id", upstreamId] satisfies [string, string]],
-      ],
-      credential: passage.credential,
-      body: JSON.stringify({ jsonrpc: "2.0", ...message }),
-      watch: watchFor(message.id ?? null, (facts) => settled.resolve(facts.answer)),
-      timeoutMs: target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
-      log: services.log,
-      done: () => lifecycle.leave(),
-      onStop: (stop) => lifecycle.endless(stop),
-      seen: () => {},
-    } satisfies RelayRequest,
-  );
+  const relayed = await relay(services.outbound, target, {
+    method: "POST",
+    headers,
+    credential: passage.credential,
+    renew: renewal(passage),
+    body: JSON.stringify({ jsonrpc: "2.0", ...message }),
+    watch: watchFor(message.id ?? null, (facts) => settled.resolve(facts.answer)),
+    timeoutMs: target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
+    log: services.log,
+    done: () => lifecycle.leave(),
+    onStop: (stop) => lifecycle.endless(stop),
+    seen: () => {},
+  });
   if (relayed.body instanceof ReadableStream) {
     const reader = relayed.body.getReader();
     const read = async () => {
@@ -169,8 +178,6 @@ async function send(
   } else settled.resolve(null);
   return { message: await settled.promise, sessionId: relayed.sessionId };
 }
-
-const userAgent: [string, string][] = [["user-agent", "mcp-mesh"]];
 
 function watchFor(id: number | null, settle: (facts: Settled) => void): Watch {
   return {

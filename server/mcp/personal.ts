@@ -1,29 +1,13 @@
 import { AppError } from "../errors.ts";
 import type { Header } from "../upstream/credentials.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
-import type { Refusal } from "../upstream/upstream.ts";
 import type { Call, Passage } from "./call.ts";
 import { isInitialized } from "./early_sessions.ts";
-import type { Message } from "./message.ts";
-import { neededActions } from "./needs.ts";
 import { answerWithout, noStream, ownAnswer, streamWithout, withoutOwnAnswer } from "./unconnected.ts";
-
-type Renewal = (refusal: Refusal) => Promise<readonly Header[] | null>;
 
 /** How long a call waits for the person who has just said that they open the link. */
 const patienceMs = 30_000;
 const lookEveryMs = 500;
-
-/** How the relay gets another credential after a refusal; undefined where the connection has but the one. */
-export function renewal(passage: Passage, message?: Message): Renewal | undefined {
-  const { services: { upstream }, target, actor } = passage;
-  if (target.plain) return undefined;
-  return async (refusal) => {
-    const operation = message ? neededActions(message)[0] ?? message.method : passage.request.method;
-    const again = await upstream.refused(target, actor, { ...refusal, operation });
-    return again ? await upstream.headersFor(target, actor) : null;
-  };
-}
 
 /** Sends a message with the credential that its sender has now, or says what is missing. */
 export async function passPersonal(given: Call, send: (call: Call) => Promise<Response>): Promise<Response> {

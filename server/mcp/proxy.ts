@@ -7,6 +7,7 @@ import { describeError } from "../log.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { relay, type Relayed, UpstreamFailure } from "../upstream/relay.ts";
 import { type Call, type Member, type Passage, type ProxyParts, recordCall, watchCall } from "./call.ts";
+import { renewal } from "./credential_renewal.ts";
 import { EarlySessions } from "./early_sessions.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
 import { bearerActor } from "./guard.ts";
@@ -22,7 +23,7 @@ import {
 } from "./message.ts";
 import { checkModernHeaders, checkModernMethod, isModern } from "./modern.ts";
 import { misnamed, missingAction, neededActions } from "./needs.ts";
-import { passPersonal, renewal } from "./personal.ts";
+import { passPersonal } from "./personal.ts";
 import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";

@@ -3,10 +3,11 @@ import * as tasks from "../storage/tasks.ts";
 import type { Watch } from "../upstream/answer.ts";
 import { relay, type Relayed } from "../upstream/relay.ts";
 import type { Passage } from "./call.ts";
+import { renewal } from "./credential_renewal.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
 import { isObject, type Message } from "./message.ts";
 import { anyListFilter, missingAction } from "./needs.ts";
-import { passPersonalStream, renewal } from "./personal.ts";
+import { passPersonalStream } from "./personal.ts";
 import { keepOwn } from "./tasks.ts";
 import { noStream } from "./unconnected.ts";
 

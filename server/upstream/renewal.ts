@@ -198,7 +198,8 @@ export class Renewals {
     const changes = {
       sealed: await sealSecret(vault, row, { secret: { kind: "oauth", grant: granted.grant }, url }),
       issuer: granted.grant.issuer,
-      scope: granted.scope ?? row.scope,
+      // What the person was last asked for stays (CL11), whatever part of it this answer names.
+      scope: row.scope ?? granted.scope,
       account: granted.account ?? row.account,
       expires_at: granted.expiresAt,
       state: "ok",

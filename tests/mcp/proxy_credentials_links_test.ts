@@ -254,3 +254,54 @@ Deno.test("a call waits for the person who has just opened the link", async () =
     assert.equal(result.content[0].text, "patience");
   });
 });
+
+Deno.test("a secret that the server refuses needs attention, and nobody sees the refusal itself", async () => {
+  await using fixture = await startFixture({ authorization });
+  await withMesh(async (mesh) => {
+    const to = await personalSite(mesh, fixture.url);
+    await connectPerson(mesh, to, "stale-token");
+    const call = modern("tools/call", { name: "echo", arguments: { text: "x" } });
+    for (const seen of [1, 1]) {
+      const answer = await post(to, call);
+      assert.equal(answer.status, 200); // RS10
+      assert.equal(answer.headers.get("www-authenticate"), null);
+      const { result } = await answerOf(answer);
+      assert.match(result.content[0].text, /did not accept the credential/);
+      assert.ok(result.content[0].text.includes(linkOf(mesh, to)));
+      assert.equal(fixture.seen.length, seen, "what was refused is not sent again");
+    }
+    const [row] = await rowsOf(mesh, to);
+    assert.equal(row?.outcome, "denied");
+    assert.doesNotMatch(JSON.stringify(await rowsOf(mesh, to)), /stale-token/);
+    await connectPerson(mesh, to, "stale-token");
+    const list = await answerOf(await post(to, modern("tools/list")));
+    assert.equal(list.result.tools.length, 3, "they stay listed");
+    await connectPerson(mesh, to, "ann-token");
+    assert.equal((await answerOf(await post(to, call))).result.content[0].text, "x");
+  });
+});
+
+Deno.test("a session of the mesh whose person gave a secret that is refused stays open", async () => {
+  await using fixture = await startFixture({ era: "legacy", authorization });
+  await withMesh(async (mesh) => {
+    const to = await personalSite(mesh, fixture.url);
+    const session = (await post(to, initialize())).headers.get("mcp-session-id");
+    await connectPerson(mesh, to, "stale-token");
+    const params = { name: "echo", arguments: { text: "patience" } };
+    const refused = await answerOf(await post(to, legacy("tools/call", params, { session })));
+    assert.ok(refused.result.content[0].text.includes(linkOf(mesh, to)));
+    await connectPerson(mesh, to, "ann-token");
+    const { result } = await answerOf(await post(to, legacy("tools/call", params, { session })));
+    assert.equal(result.content[0].text, "patience");
+  });
+});
+
+Deno.test("a client that says too much of itself gets no session", async () => {
+  await using fixture = await startFixture({ authorization });
+  await withMesh(async (mesh) => {
+    const to = await personalSite(mesh, fixture.url);
+    const answer = await post(to, initialize({ experimental: { long: "x".repeat(40_000) } }));
+    assert.equal(answer.status, 413);
+    await answer.text();
+  });
+});
