@@ -20,6 +20,8 @@ import { giveBack, keepGrant, oauthConnection, oauthParts } from "./oauth_grants
 
 /** How long an authorization waits for the browser to come back, in milliseconds (CL15). */
 const waitMs = 10 * 60_000;
+/** One that is begun again after this time was left, in milliseconds. */
+const leftMs = 15_000;
 
 /** What is kept of an authorization until the browser comes back; it lies sealed. */
 interface Waiting {
@@ -75,14 +77,19 @@ export const finishAuthorizing = defineAction({
     problem: z.string().nullable().describe("Why the server is of no use all the same"),
   }),
   logged: () => ({ state: "***" }),
-  loggedInput: ({ error }) => ({ state: "***", ...(error === undefined ? {} : { error }) }),
+  loggedInput: ({ error, state }) => ({ state: "***", error: withoutState(error, state) }),
   organization: async ({ state }, { db, request: { sessionHash } }) =>
     sessionHash === undefined
       ? undefined
       : await upstreamFlows.findOrganization(db, { stateHash: hashToken(state), sessionHash }) ?? undefined,
-  run: async (ctx, { state, error_description: errorDescription, ...answer }) => {
+  run: async (ctx, { state, error: said, error_description: description, ...answer }) => {
     const { row, waiting } = await takeFlow(ctx, state);
-    const granted = await finish(ctx, row, { flow: waiting.flow, answer: { ...answer, errorDescription } });
+    const error = withoutState(said, state);
+    const errorDescription = withoutState(description, state);
+    const granted = await finish(ctx, row, {
+      flow: waiting.flow,
+      answer: { ...answer, error, errorDescription },
+    });
     const problem = await keep(ctx, row, granted);
     return {
       organization_id: row.organization_id,
@@ -93,6 +100,11 @@ export const finishAuthorizing = defineAction({
     };
   },
 });
+
+/** The server's words as they may be shown: it knows the state, and nobody else has to. */
+function withoutState(words: string | undefined, state: string): string | undefined {
+  return state === "" ? words : words?.replaceAll(state, "***");
+}
 
 /** Refuses a connection that nobody, or not this person, authorizes. */
 function demandOauth(ctx: Context, row: ConnectionRow): void {
@@ -124,11 +136,16 @@ async function begin(
   const state = newSecret("");
   const connection = await oauthConnection(ctx, row);
   const scopes = stored?.scope ?? null; // CL11
-  const { url, flow } = await beginAuthorization(oauthParts(ctx), { connection, state, scopes });
-  const stateHash = hashToken(state);
   const now = Date.now();
-  const waiting: Waiting = { flow, returnTo, print: printOf(row) };
   await upstreamFlows.removeExpired(ctx.db, now);
+  const place = { connectionId: row.id, sessionHash };
+  const left = await upstreamFlows.findUnfinished(ctx.db, row.organization_id, place);
+  // A server that has forgotten a client says so to the person alone, who comes back and tries again.
+  const renewClient = left !== null && left < now - leftMs;
+  const asked = { connection, state, scopes, renewClient };
+  const { url, flow } = await beginAuthorization(oauthParts(ctx), asked);
+  const stateHash = hashToken(state);
+  const waiting: Waiting = { flow, returnTo, print: printOf(row) };
   await upstreamFlows.insert(ctx.db, {
     state_hash: stateHash,
     organization_id: row.organization_id,
