@@ -13,7 +13,7 @@ import { checkSoon } from "./connection_health.ts";
 import { listColumns } from "./connection_saving.ts";
 import { answerColumns, awaitsAuthorization, type ServerAnswer } from "./connection_status.ts";
 import { keepGrant, oauthConnection, oauthParts } from "./oauth_grants.ts";
-import { type CredentialSettings, settingsOf } from "./credential_settings.ts";
+import { type CredentialSettings, printOf, settingsOf } from "./credential_settings.ts";
 
 /** A connection that is to be: what its server is asked with. */
 export interface AskedDraft {
@@ -122,20 +122,32 @@ export async function listAs(ctx: Context, connectionId: string): Promise<Troubl
   }
 }
 
-/** Keeps what a server has said to one person, or to the organization. */
+const maxAttempts = 3;
+
+/** Keeps what a server has said to one person, or to the organization, whatever else is noted of it meanwhile. */
 async function keepLists(ctx: Context, row: ConnectionRow, catalog: CatalogResult): Promise<void> {
+  // One person's refusal is no fault of the connection.
+  if (row.credential_mode === "per_user" && !catalog.ok) return;
+  let now: ConnectionRow | null = row;
+  for (let attempt = 1; now && attempt <= maxAttempts; attempt++) {
+    if (printOf(now) !== printOf(row) || await keptLists(ctx, now, catalog)) break;
+    now = await connections.find(ctx.db, row.organization_id, row.id);
+  }
+  ctx.upstream.forget(row.id);
+}
+
+/** False where the connection was changed since `row` was read. */
+async function keptLists(ctx: Context, row: ConnectionRow, catalog: CatalogResult): Promise<boolean> {
   const settings = settingsOf(row);
   const wanted = row.status === "inactive" ? "inactive" : undefined;
-  // One person's refusal is no fault of the connection, and the first one's lists stand for all.
-  if (settings.mode === "per_user" && !catalog.ok) return;
-  const lists = catalog.ok && (settings.mode === "shared" || row.tools === null)
-    ? listColumns(catalog)
-    : null;
-  const changes = { ...answerColumns({ catalog, settings }, wanted), ...lists };
-  const change = { id: row.id, changes, version: row.updated_at };
-  if (lists && catalog.ok) {
-    const toolNames = catalog.tools.map(({ name }) => name);
-    await connections.replaceTools(ctx.db, row.organization_id, { ...change, toolNames });
-  } else await connections.update(ctx.db, row.organization_id, change);
-  ctx.upstream.forget(row.id);
+  // The first one's lists stand for all.
+  const replaces = settings.mode === "shared" || row.tools === null;
+  const status = answerColumns({ catalog, settings }, wanted);
+  const change = { id: row.id, changes: status, version: row.updated_at };
+  if (!catalog.ok || !replaces) return await connections.update(ctx.db, row.organization_id, change);
+  return await connections.replaceTools(ctx.db, row.organization_id, {
+    ...change,
+    changes: { ...status, ...listColumns(catalog) },
+    toolNames: catalog.tools.map(({ name }) => name),
+  });
 }

@@ -17,6 +17,7 @@ import {
   mergeSecrets,
   openCertificate,
   openConfiguration,
+  optionsColumn,
   plainColumns,
   refuseForbiddenAddress,
   sealCertificate,
@@ -189,6 +190,8 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
   const stored = row && await openCertificate(vault, row);
   const certificate = mergeCertificate(stored, data.client_certificate, moved);
   const names = Object.keys(secrets.headers ?? {});
+  const newOptions = data.options !== undefined &&
+    optionsColumn(data.options ?? {}) !== (row?.options ?? null);
   const notes = [
     ...secrets.dropped || (moved && (oauth.dropped || certificate.dropped)) ? [droppedNote] : [],
     ...secrets.removed.length > 0 ? [removedNote(secrets.removed, settings)] : [],
@@ -203,7 +206,7 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
     options: data.options === undefined ? row ? parseOptions(row) : {} : data.options ?? {},
     moved,
     changed: newUrl || secrets.changed || oauth.changed || certificate.value !== undefined ||
-      data.options !== undefined || JSON.stringify(before) !== JSON.stringify(settings),
+      newOptions || JSON.stringify(before) !== JSON.stringify(settings),
     mayDiscover: data.credential_type === undefined && settings.type === "static" &&
       settings.personalHeaders === null && secrets.token === null && names.length === 0 &&
       (row === null || settings.mode === "shared"),

@@ -57,7 +57,8 @@ export function plainColumns(data: ConnectionChanges): PlainColumns {
   return columns;
 }
 
-function optionsColumn(options: object): string | null {
+/** The `options` column of what is said; null where nothing is. */
+export function optionsColumn(options: object): string | null {
   const said = Object.entries(options).filter(([, value]) =>
     value != null && value !== "" && value !== false
   );
@@ -146,7 +147,7 @@ export function mergeCertificate(
   if (masks && stored === null) refuseMask("data.client_certificate");
   const keeps = given === undefined || (given?.certificate === mask && given.key === mask);
   if (keeps) return moved && stored ? { value: null, dropped: true } : { value: undefined, dropped: false };
-  if (given === null) return { value: stored && null, dropped: false };
+  if (given === null) return { value: stored ? null : undefined, dropped: false };
   // One half of another server's pair is of no use here.
   if (masks && moved) return { value: null, dropped: true };
   const value = {

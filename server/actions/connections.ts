@@ -26,7 +26,8 @@ export const createConnection = defineAction({
   name: "COLLECTION_CONNECTIONS_CREATE",
   title: "Create connection",
   description: "Adds an MCP server to the organization and asks it for its tools, resources and prompts. " +
-    "A server that does not answer is added with the status 'error' and the reason.",
+    "A server that does not answer is added with the status 'error' and the reason; one that signs people in " +
+    "becomes a connection of the type 'oauth' by itself.",
   input: z.object({ data: connectionInput }),
   output: z.object({ item: connectionDetail }),
   run: async (ctx, { data }) => ({ item: await create(ctx, data) }),
@@ -73,7 +74,8 @@ export const updateConnection = defineAction({
   name: "COLLECTION_CONNECTIONS_UPDATE",
   title: "Update connection",
   description: "Changes the fields that are given; null clears one. A secret that is left out, or given as " +
-    "'***', stays, unless the URL moves to another origin: then stored secrets are dropped.",
+    "'***', stays, unless the URL moves to another origin: then stored secrets are dropped. Credentials that no " +
+    "longer apply are removed; status_reason says so.",
   idempotent: true,
   input: z.object({ id, data: connectionChanges }),
   output: z.object({ item: connectionDetail }),

@@ -158,7 +158,7 @@ export function mergeOauth(
     if (value === mask && known === undefined) refuseMask(`data.oauth_config.${name}`);
     if (value !== undefined && value !== mask) {
       if (value) secrets[name] = value;
-      changed ||= value !== known;
+      changed ||= (value || undefined) !== known;
     } else if (known !== undefined) {
       if (other) dropped = changed = true;
       else secrets[name] = known;

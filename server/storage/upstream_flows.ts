@@ -10,6 +10,18 @@ export async function insert(db: Db, row: Insertable<UpstreamFlowsTable>): Promi
   await db.insertInto("upstream_flows").values(row).execute();
 }
 
+/** When this session last began an authorization for a connection that has not ended yet; null where there is none. */
+export async function findUnfinished(
+  db: Db,
+  organizationId: string,
+  { connectionId, sessionHash }: { connectionId: string; sessionHash: string },
+): Promise<number | null> {
+  const row = await db.selectFrom("upstream_flows").select("created_at")
+    .where("organization_id", "=", organizationId).where("connection_id", "=", connectionId)
+    .where("session_hash", "=", sessionHash).orderBy("created_at", "desc").limit(1).executeTakeFirst();
+  return row?.created_at ?? null;
+}
+
 /** Where an authorization that this browser session began leads; null where there is none such. */
 export async function findOrganization(
   db: Db,

@@ -310,3 +310,38 @@ onServices(
     assert.equal(await ask(), 401, "the access token is worth nothing after that");
   },
 );
+
+onServices("authorizing: a server that has forgotten the mesh gets to know it again", async (services) => {
+  await using upstream = await startOidcUpstream();
+  const { bob, connectionId } = await stage(services, upstream);
+  const first = await runAt(services, bob, [authorizeCredential, { connectionId }]);
+  upstream.forgetClients();
+  await assert.rejects(upstream.follow(first.authorization_url), /answered 400/);
+  await services.db.updateTable("upstream_flows").set({ created_at: Date.now() - 20_000 }).execute();
+  const done = await connectAt(services, bob, { upstream, connectionId });
+  assert.equal(done.problem, null);
+
+  // Where it says so at the end, the next attempt makes good for it.
+  const answer = await begin(services, bob, { upstream, connectionId });
+  upstream.forgetClients();
+  await refused(runAt(services, bob, [finishAuthorizing, answer]), "upstream_failed", /Wiki/);
+  assert.equal((await connectAt(services, bob, { upstream, connectionId })).problem, null);
+});
+
+onServices(
+  "authorizing: what one client was granted elsewhere outlives the end of one connection",
+  async (services) => {
+    await using upstream = await startOidcUpstream();
+    const { ann, bob, connectionId, organizationId } = await stage(services, upstream);
+    const second = await connect(services, ann.actor, {
+      title: "Twin",
+      connection_url: `${upstream.mcpUrl}?twin=1`,
+      credential_mode: "per_user",
+    });
+    await connectAt(services, bob, { upstream, connectionId });
+    await connectAt(services, bob, { upstream, connectionId: second.id });
+    await run(services, bob.actor, [deleteCredential, { connectionId }]);
+    const peer = await services.upstream.peerFor(second.id, organizationId, bob.actor as Caller);
+    assert.ok(peer && (await services.upstream.catalog(peer)).ok);
+  },
+);
