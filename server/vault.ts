@@ -65,12 +65,16 @@ export class Vault {
     return this.#keys.newest.id;
   }
 
-  /** Reads the root of the derived keys, which `first` makes where the database has none yet. */
-  async settleRoot(first: () => Uint8Array): Promise<void> {
-    const place = { organizationId: "", table: "instance", column: "value", rowId: rootName };
+  /** Reads the root of the derived keys; a database from before there was one gets that of its master key. */
+  async openRoot(): Promise<void> {
     const sealed = await instance.read(this.#db, rootName) ??
-      await instance.settle(this.#db, rootName, await this.seal(place, first().toBase64()));
-    this.#root = Uint8Array.fromBase64(await this.open(place, sealed));
+      await instance.settle(this.#db, rootName, await this.seal(rootPlace, this.#extracted().toBase64()));
+    this.#root = Uint8Array.fromBase64(await this.open(rootPlace, sealed));
+  }
+
+  /** What gives the keys that were derived from the master key itself, and leads back to none. RFC 5869 section 2.2 */
+  #extracted(): Uint8Array {
+    return new Uint8Array(createHmac("sha256", "mesh").update(this.#keys.newest.key).digest());
   }
 
   /** Follows rotations of the master key from now on, also while nothing is opened. */
@@ -127,6 +131,7 @@ async function newestKey(transaction: Db, keys: MasterKeys): Promise<Uint8Array>
 }
 
 const rootName = "derivation_root";
+const rootPlace = { organizationId: "", table: "instance", column: "value", rowId: rootName };
 
 /**
  * The master key of this installation: the given one, else the one in `dataDir`, else, for a new database, a new one,
@@ -186,17 +191,23 @@ function otherKey(expected: string, { given, source }: MasterKeys, rotations: Ke
  * second with another key is refused.
  */
 export async function openVault(db: Db, keys: MasterKeys): Promise<Vault> {
-  const { key } = keys.newest;
-  const isNew = await instance.read(db, checkName) === null;
-  if (isNew) await instance.settle(db, checkName, checkValue(key));
+  if (await instance.read(db, checkName) === null) await begin(db, keys);
   await settle(db, keys);
   const vault = new Vault(db, keys);
-  // Databases from before rotations derived their keys from the master key itself: RFC 5869 section 2.2 makes of it
-  // what gives the same keys and leads back to none.
-  await vault.settleRoot(() => isNew ? randomBytes(32) : extracted(key));
+  await vault.openRoot();
   return vault;
 }
 
-function extracted(master: Uint8Array): Uint8Array {
-  return new Uint8Array(createHmac("sha256", "mesh").update(master).digest());
+/** Writes into a new database what every other one has, all or nothing; a process that is second changes nothing. */
+async function begin(db: Db, keys: MasterKeys): Promise<void> {
+  const { key } = keys.newest;
+  await db.transaction().execute(async (transaction) => {
+    const check = await instance.settle(transaction, checkName, checkValue(key)); // who is second waits here
+    if (check !== checkValue(key) || await instance.read(transaction, rootName) !== null) return;
+    const place = dataKeyPlace("");
+    const wrapped = await dataKeys.settle(transaction, "", encrypt(key, randomBytes(32), place));
+    const root = Buffer.from(randomBytes(32).toString("base64"));
+    const sealed = encrypt(decrypt(key, wrapped, place), root, placeName(rootPlace));
+    await instance.settle(transaction, rootName, sealed);
+  });
 }
