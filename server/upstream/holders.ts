@@ -100,7 +100,9 @@ export class Holders {
     const { held } = await this.#find(slot);
     if (held === null || held.row.state !== "ok") throw this.#missing(target, held);
     if (!held.headers.every((header) => isAmong(refusal.used, header))) return !refusal.again;
-    if (refusal.status === 403) return await this.#outOfScope(target, slot, { held, refusal });
+    if (refusal.status === 403) {
+      return target.actsForItself ? false : await this.#outOfScope(target, slot, { held, refusal });
+    }
     if (isRenewable(held)) return await this.#renewed(target, slot, { held, refusal });
     await this.#mark(slot, held);
     throw this.#missing(target, (await this.#find(slot)).held);
@@ -146,7 +148,10 @@ export class Holders {
   ): Promise<boolean> {
     // A token that is refused as soon as it was made is not made again with each call.
     const isNew = Date.now() - (held.row.refreshed_at ?? 0) < newMs;
-    if (refusal.again || isNew) throw this.#needed(target, "needs_attention", refusedAnewReason);
+    if (refusal.again || isNew) {
+      if (target.actsForItself) return false;
+      throw this.#needed(target, "needs_attention", refusedAnewReason);
+    }
     await this.#renewals.renew(slot, held);
     this.#drop(slot);
     return true;
@@ -170,7 +175,9 @@ export class Holders {
     this.#drop(slot);
   }
 
-  #headersOf(target: RelayTarget, { headers, origin }: Held): readonly Header[] {
+  #headersOf(target: RelayTarget, { headers, origin, secret }: Held): readonly Header[] {
+    // What was given while the connection asked for something else is of no use.
+    if ((secret.kind === "oauth") !== (target.credentialType === "oauth")) throw this.#missing(target, null);
     if (origin !== undefined && origin !== target.target.origin) {
       throw this.#needed(target, "needs_attention", movedReason);
     }

@@ -9,6 +9,7 @@ import type { CatalogResult } from "./catalog.ts";
 import type { Peer } from "./conversation.ts";
 import { credentialHeaders, type Header } from "./credentials.ts";
 import { Extras } from "./extras.ts";
+import { ConversationError } from "./failure.ts";
 import { type Caller, Holders } from "./holders.ts";
 import { IdentityTokens } from "./identity_token.ts";
 import type { SigningKeys } from "./signing_keys.ts";
@@ -201,7 +202,16 @@ export class Upstream {
     if (target === null || peer === null) return null;
     const definition = target.tools?.find((tool) => tool.name === call.name);
     const { callTool } = await import("./tool_call.ts");
-    return await callTool(this.#services.outbound, peer, { ...call, definition });
+    try {
+      return await callTool(this.#services.outbound, peer, { ...call, definition });
+    } catch (error) {
+      // A message that was refused for its credential has reached no tool.
+      if (!(error instanceof ConversationError && error.failure.code === "http_401")) throw error;
+      const refusal = { used: peer.headers, status: 401, challenge: null, again: false } as const;
+      if (!await this.refused(target, caller, { ...refusal, operation: call.name })) throw error;
+      const headers = await this.headersFor(target, caller);
+      return await callTool(this.#services.outbound, { ...peer, headers }, { ...call, definition });
+    }
   }
 
   async #load(

@@ -1,5 +1,6 @@
 // OAuth credentials on the way through the proxy, with an authorization server that is none of ours.
 import assert from "node:assert/strict";
+import * as connections from "../../server/storage/connections.ts";
 import * as credentials from "../../server/storage/upstream_credentials.ts";
 import type { OauthConfig } from "../../server/upstream/oauth_client/types.ts";
 import {
@@ -94,6 +95,21 @@ Deno.test("a person's own grant goes with their calls, and others get the link",
     assert.equal(oidc.fixture.seen.length, seen);
   }));
 
+Deno.test("what the organization shares goes with everybody's calls, once somebody has authorized it", () =>
+  onScene(async (scene) => {
+    const { mesh, oidc, to, holder: { organizationId, connectionId } } = scene;
+    const changes = { credential_mode: "shared" };
+    await connections.update(mesh.services.db, organizationId, { id: connectionId, changes });
+    forget(scene);
+    const { result } = await echo(scene, "early");
+    assert.match(result.content[0].text, /nobody has authorized it for the organization/);
+    await authorize(mesh.services, oidc, { organizationId, connectionId });
+    forget(scene);
+    const person = await mesh.member(organizationId);
+    await works(scene);
+    await works({ ...scene, to: { ...to, person, key: await mesh.key(person) } });
+  }));
+
 Deno.test("a token is renewed before its end, and calls do not wait for it", () =>
   onAuthorized(async (scene) => {
     const { mesh, holder } = scene;
@@ -174,6 +190,22 @@ async function ageBy(
   const changes = { refreshed_at: (refreshed_at ?? Date.now()) - milliseconds };
   assert.ok(await credentials.settle(db, holder.organizationId, { id, version, changes, now: Date.now() }));
 }
+
+Deno.test("the tool tester renews a token that is refused in the middle, too", () =>
+  onAuthorized(async (scene) => {
+    const { mesh, oidc, to } = scene;
+    const input = { id: to.connectionId, toolName: "echo", arguments: { text: "tried" } };
+    for (const renewed of [0, 1]) {
+      const { content } = await mesh.run<Json>(to.key, "CONNECTION_CALL_TOOL", input);
+      assert.equal(content[0].text, "tried");
+      assert.equal(refreshes(scene), renewed);
+      oidc.expireAccess();
+    }
+    oidc.revokeAll();
+    await ageBy(scene, 20_000);
+    await assert.rejects(mesh.run(to.key, "CONNECTION_CALL_TOOL", input), /answered 403.*taken back/);
+    assert.equal((await rowsOf(mesh, to))[0]?.outcome, "denied");
+  }));
 
 Deno.test("a grant that is taken back needs attention; it is never deleted, and the tools stay", () =>
   onAuthorized(async (scene) => {

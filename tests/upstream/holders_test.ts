@@ -181,3 +181,12 @@ onServices("holders: a credential is not sent to a server at another address", a
   services.upstream.forget(connectionId);
   assert.deepEqual(await services.upstream.headersFor(target, ann), [["authorization", "Bearer bound"]]);
 });
+
+onServices("holders: what was given for another way of connecting is not sent", async (services) => {
+  const ann = callerOf(await someone(services));
+  const { organizationId, userId: owner } = ann;
+  const connectionId = await holderConnection(services, organizationId, { url, credential_type: "oauth" });
+  await give(services, { organizationId, connectionId, owner, secret: { kind: "token", token: "pasted" } });
+  const target = await targetOf(services, ann, connectionId);
+  assert.equal((await neededFor(services, target, ann)).reason, "not_connected");
+});
