@@ -140,5 +140,6 @@ async function entityWith(
 /** Makes one connection. Throws `outbound_refused` for an address that the mesh may not reach; then there is none. */
 export async function create(ctx: Context, data: ConnectionInput): Promise<z.input<typeof connectionDetail>> {
   const { id } = await addConnection(ctx, data);
+  await checkSoon(ctx, id);
   return await read(ctx, await findOrRefuse(ctx, { id, doing: "create" }));
 }

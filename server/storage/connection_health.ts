@@ -15,6 +15,8 @@ export interface Outcome {
   result: string;
 }
 
+const unchecked = { checked_at: null, ok_at: null, failures: 0, result: null };
+
 /** Enters connections of all organizations that have no row yet; the first check is due within `spreadMs`. */
 export async function enrol(
   db: Db,
@@ -31,10 +33,7 @@ export async function enrol(
       connection_id: id,
       organization_id,
       due_at: Math.floor(now + Math.random() * spreadMs),
-      checked_at: null,
-      ok_at: null,
-      failures: 0,
-      result: null,
+      ...unchecked,
     })),
   );
   return missing.length;
@@ -77,14 +76,18 @@ export async function record(
   await upsert(db, "connection_health", { row, keys: ["connection_id"] });
 }
 
-/** Makes the next check of a connection due. */
+/** Makes the next check of a connection due, the first one too. */
 export async function hasten(
   db: Db,
   organizationId: string,
   { connectionId, now }: { connectionId: string; now: number },
 ): Promise<void> {
-  await db.updateTable("connection_health").set({ due_at: now })
-    .where("organization_id", "=", organizationId).where("connection_id", "=", connectionId).execute();
+  const result = await db.updateTable("connection_health").set({ due_at: now })
+    .where("organization_id", "=", organizationId).where("connection_id", "=", connectionId)
+    .executeTakeFirst();
+  if (result.numUpdatedRows > 0n) return;
+  const row = { connection_id: connectionId, organization_id: organizationId, due_at: now };
+  await insertIfAbsent(db, "connection_health", [{ ...row, ...unchecked }]);
 }
 
 /** Removes the row of a connection that is gone. */

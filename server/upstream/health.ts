@@ -22,6 +22,8 @@ export interface HealthOptions {
   readonly intervalMs: number;
   /** How often it looks for what is due; a twentieth of the interval, 1 to 15 s, when absent. */
   readonly tickMs?: number;
+  /** How often it looks for connections that have no schedule yet; a fifth of the interval when absent. */
+  readonly enrolMs?: number;
   /** Checks at a time, 4 when absent. */
   readonly parallel?: number;
   /** How long a check is left to the process that took it, 2 minutes when absent. */
@@ -45,6 +47,7 @@ export class Health {
   #queue: HealthRow[] = [];
   #filling: Promise<number> | null = null;
   #troubled = false;
+  #enrolAt = 0;
 
   /** How often it has looked for what is due. */
   rounds = 0;
@@ -52,7 +55,8 @@ export class Health {
   constructor(services: HealthServices, options: HealthOptions) {
     this.#services = services;
     const tickMs = Math.min(15_000, Math.max(1000, options.intervalMs / 20));
-    this.#options = { tickMs, parallel: 4, leaseMs: 120_000, ...options };
+    const enrolMs = options.intervalMs / 5;
+    this.#options = { tickMs, enrolMs, parallel: 4, leaseMs: 120_000, ...options };
   }
 
   start(): void {
@@ -85,8 +89,16 @@ export class Health {
   async #look(): Promise<void> {
     const { db, log } = this.#services;
     try {
-      const { intervalMs, parallel } = this.#options;
-      await connectionHealth.enrol(db, { now: Date.now(), spreadMs: intervalMs, limit: enrolledAtOnce });
+      const { intervalMs, enrolMs, parallel } = this.#options;
+      const now = Date.now();
+      if (now >= this.#enrolAt) {
+        const entered = await connectionHealth.enrol(db, {
+          now,
+          spreadMs: intervalMs,
+          limit: enrolledAtOnce,
+        });
+        if (entered < enrolledAtOnce) this.#enrolAt = now + enrolMs;
+      }
       const works = await Promise.allSettled(Array.from({ length: parallel }, () => this.#work()));
       for (const work of works) if (work.status === "rejected") throw work.reason;
       if (this.#troubled) log.info("connections are checked again");

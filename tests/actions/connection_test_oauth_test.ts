@@ -79,7 +79,7 @@ onServices(
       credential_type: "oauth",
     });
     const log = new Lines();
-    const health = new Health({ ...services, log }, { intervalMs: 3_600_000, tickMs: 5 });
+    const health = new Health({ ...services, log }, { intervalMs: 3_600_000, tickMs: 5, enrolMs: 0 });
     health.start();
     const checked = async () => {
       const find = async () => (await connectionHealth.list(services.db, ann.organizationId, [id])).get(id);

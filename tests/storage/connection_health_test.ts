@@ -100,6 +100,10 @@ onDatabase(
     await health.record(db, "org_1", { connectionId, outcome: { ...found, okAt: now } });
     assert.equal((await health.list(db, "org_1", [connectionId])).get(connectionId)?.ok_at, now);
     assert.equal(await health.enrol(db, { now, spreadMs: 0, limit: 10 }), 0);
+    const fresh = await add(db);
+    await health.hasten(db, "org_1", { connectionId: fresh, now });
+    const [first] = await health.due(db, { now, limit: 10 });
+    assert.deepEqual([first?.connection_id, first?.due_at, first?.checked_at], [fresh, now, null]);
     await connections.remove(db, "org_1", connectionId);
     assert.equal((await health.list(db, "org_1", [connectionId])).size, 0);
     await health.record(db, "org_1", { connectionId, outcome: found });

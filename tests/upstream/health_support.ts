@@ -50,7 +50,7 @@ export class Checked implements AsyncDisposable {
   constructor(services: Services, options: Partial<HealthOptions> = {}) {
     this.#services = services;
     const parts = { ...services, log: this.log };
-    this.health = new Health(parts, { intervalMs: 3_600_000, tickMs: 5, ...options });
+    this.health = new Health(parts, { intervalMs: 3_600_000, tickMs: 5, enrolMs: 0, ...options });
     this.health.start();
   }
 
