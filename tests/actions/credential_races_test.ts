@@ -6,6 +6,7 @@ import { setCredential } from "../../server/actions/credentials.ts";
 import { removeMember } from "../../server/actions/members.ts";
 import type { Outbound } from "../../server/outbound.ts";
 import type { Services } from "../../server/services.ts";
+import * as connections from "../../server/storage/connections.ts";
 import * as upstreamCredentials from "../../server/storage/upstream_credentials.ts";
 import type { Vault } from "../../server/vault.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -87,3 +88,24 @@ onEachDatabase(
     });
   },
 );
+
+onEachDatabase("authorizing: one of many that come back with the same answer ends it", async (_t, url) => {
+  await using upstream = await startOidcUpstream();
+  await withServices(url, async (services) => {
+    const ann = seat(await someone(services));
+    const { id } = await connect(services, ann.actor, { connection_url: upstream.mcpUrl });
+    const answer = await begin(services, ann, { upstream, connectionId: id });
+    const all = await Promise.allSettled(
+      Array.from({ length: 6 }, () => runAt(services, ann, [finishAuthorizing, answer])),
+    );
+    assert.equal(all.filter(({ status }) => status === "fulfilled").length, 1);
+    assert.equal(upstream.tokenRequests.authorization_code, 1);
+    const { organizationId } = ann.actor;
+    assert.equal(
+      (await upstreamCredentials.listOfConnection(services.db, organizationId ?? "", id)).length,
+      1,
+    );
+    const row = await connections.find(services.db, organizationId ?? "", id);
+    assert.deepEqual([row?.status, row?.status_reason], ["active", null]);
+  });
+});
