@@ -9,7 +9,14 @@ import { Cell, Row, Table } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
 import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
-import { type CredentialHolder, credentialState, needing, reconnectWords } from "./credential_words.ts";
+import {
+  adviceWords,
+  type CredentialHolder,
+  credentialState,
+  needing,
+  reasonWords,
+  reconnectWords,
+} from "./credential_words.ts";
 import { plural } from "./format.ts";
 import { destroyedWords } from "./my_connection.tsx";
 import { paths } from "./paths.ts";
@@ -38,7 +45,12 @@ function nameOf({ name, email }: CredentialHolder): string {
   return name || email || "somebody who left";
 }
 
-function HolderRow({ holder, connectionId }: { holder: CredentialHolder; connectionId: string }) {
+function HolderRow(
+  { holder, connection: { id: connectionId, title } }: {
+    holder: CredentialHolder;
+    connection: { id: string; title: string };
+  },
+) {
   const { tone } = credentialState(holder);
   const text = holder.status === "connected" ? "Connected" : "Needs to reconnect";
   return (
@@ -54,7 +66,7 @@ function HolderRow({ holder, connectionId }: { holder: CredentialHolder; connect
       </Cell>
       <Cell as="note">
         {holder.status === "needs_attention"
-          ? <p class="small">{holder.reason}</p>
+          ? <p class="small">{reasonWords({ title, reason: holder.reason })}</p>
           : holder.account && <p class="small second">{`as ${holder.account}`}</p>}
       </Cell>
       <Cell label="Since">
@@ -106,7 +118,7 @@ function People({ connection, holders, connectUrl, shell }: ConnectionCredential
             ]}
           >
             {people.map((holder) => (
-              <HolderRow key={ownerName(holder)} holder={holder} connectionId={connection.id} />
+              <HolderRow key={ownerName(holder)} holder={holder} connection={connection} />
             ))}
           </Table>
         )
@@ -131,12 +143,12 @@ function SharedAccess({ connection, holders }: ConnectionCredentialsPageProps) {
       {broken
         ? (
           <Notice tone="bad">
-            {holder.reason ?? `${connection.title} ended the access. Reconnect to go on.`}
+            {adviceWords({ ...connection, reason: holder.reason, type: "oauth", personal_headers: null })}
           </Notice>
         )
         : holder === undefined && (
           <p class="second">
-            {`Nobody has signed in at ${connection.title} yet. Calls fail until an administrator does: everybody calls as that account then.`}
+            {`Nobody has signed in at ${connection.title} yet. Calls fail until an administrator does: everybody calls as that account then. Where each is to call as themselves, choose “Each person their own” below instead.`}
           </p>
         )}
       {holder && (

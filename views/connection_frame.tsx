@@ -67,6 +67,7 @@ function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
   const shared = shell.canManage ? standing?.sharedAccess : null;
   const waits = !shell.canManage && (standing?.sharedAccess ?? "connected") !== "connected";
   const people = shell.canManage ? standing?.needReconnect ?? 0 : 0;
+  const others = own === "needs_attention" ? people - 1 : people;
   return (
     <div class="needs">
       {own === "not_connected" && (
@@ -98,7 +99,7 @@ function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
           <a href={mine}>Reconnect</a>
         </Notice>
       )}
-      {people > 0 && (
+      {others > 0 && (
         <Notice tone="warn">
           {`${reconnectWords(people)}. `}
           <a href={paths.connectionTab(id, "credentials")}>Show who</a>
@@ -111,7 +112,7 @@ function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
 /** The head of a connection's pages: name, address, state, test and tabs. */
 export function ConnectionFrame(props: ConnectionFrameProps) {
   const { shell, connection, medianMs, test, tab, children } = props;
-  const state = connectionState(connection, props);
+  const state = connectionState(connection, { ...props, listed: connection.tools !== null });
   const waiting = props.standing?.sharedAccess === "not_connected";
   const answers = state.text === "Healthy" || state.text === "Slow";
   const measured = answers && medianMs !== null && medianMs !== undefined;

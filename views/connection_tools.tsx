@@ -179,7 +179,9 @@ export function ConnectionToolsPage(props: ConnectionToolsPageProps) {
       {tools === null || tools.length === 0
         ? (
           <EmptyState title={tools === null ? "The tools are not known yet" : "No tools"}>
-            {tools === null
+            {tools === null && connection.credential_mode === "per_user"
+              ? "They are read from the server when the first person connects their account."
+              : tools === null
               ? "The server has not answered so far. Test says how far it came and asks for the tools again."
               : "The server offers no tools, or none that you may use."}
           </EmptyState>

@@ -50,7 +50,7 @@ const ROWS_ID = "connection-rows";
 
 function ConnectionRow({ item }: { item: ConnectionItem }) {
   const { connection } = item;
-  const state = connectionState(connection, item);
+  const state = connectionState(connection, { ...item, listed: item.toolCount !== null });
   return (
     <Row link quiet={connection.status === "inactive"}>
       <Cell as="main">

@@ -57,6 +57,22 @@ export function credentialState(
   return states[status];
 }
 
+/** What needs attention, in sentences; a reason that stands for no one server names this one. */
+export function reasonWords({ title, reason }: Pick<Credential, "title" | "reason">): string {
+  const said = (reason ?? `${title} ended the access`).replace(/^the server /i, `${title} `);
+  return /[.!?]$/.test(said) ? said : `${said}.`;
+}
+
+/** As `reasonWords`, with what the reader can do. */
+export function adviceWords(
+  item: Pick<Credential, "title" | "reason" | "type" | "personal_headers">,
+): string {
+  const said = reasonWords(item);
+  if (item.reason !== null && said === item.reason) return said; // it says so itself
+  if (item.type === "oauth") return `${said} Reconnect to go on.`;
+  return `${said} ${item.personal_headers === null ? "Paste a new token." : "Enter the values anew."}`;
+}
+
 /** Those of the credentials that have to be connected again. */
 export function needing<T extends { status: CredentialStatus }>(credentials: readonly T[]): T[] {
   return credentials.filter(({ status }) => status === "needs_attention");

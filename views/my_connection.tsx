@@ -7,7 +7,7 @@ import { Form, FormMessage, TextField } from "./components/form.tsx";
 import { Icon } from "./components/icons.tsx";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
-import { type Credential, hostOf } from "./credential_words.ts";
+import { adviceWords, type Credential, hostOf } from "./credential_words.ts";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
 
@@ -161,7 +161,7 @@ function SecretForm({ item, shell, form, again }: MyConnectionPageProps & { agai
 }
 
 function Asking({ item, shell, form }: MyConnectionPageProps) {
-  const { title, status, reason, shared } = item;
+  const { title, status, shared } = item;
   const again = status === "needs_attention";
   const organization = shell.organization?.name ?? "your organization";
   return (
@@ -182,7 +182,7 @@ function Asking({ item, shell, form }: MyConnectionPageProps) {
       }
     >
       <FormMessage state={form} />
-      {again && reason && !form?.message && <Notice tone="bad">{reason}</Notice>}
+      {again && !form?.message && <Notice tone="bad">{adviceWords(item)}</Notice>}
       <Meanings item={item} shell={shell} />
       {!item.can_connect
         ? (
@@ -218,6 +218,11 @@ function Connected({ item, shell, form }: MyConnectionPageProps) {
           <summary>{item.personal_headers === null ? "Replace the token" : "Replace the values"}</summary>
           <SecretForm item={item} shell={shell} form={form && { ...form, message: undefined }} again />
         </details>
+      )}
+      {item.can_connect && type === "oauth" && (
+        <p class="small second">
+          {`Where your client sends you here once more, ${title} wants you to allow more than you did: reconnect.`}
+        </p>
       )}
       <div class="row between">
         <ButtonLink class="bad" href={paths.disconnectMine(id)}>Disconnect…</ButtonLink>

@@ -7,6 +7,7 @@ import { Form } from "./components/form.tsx";
 import { Cell, Paging, Row, RowLink, Table } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import {
+  adviceWords,
   type Credential,
   credentialState,
   type CredentialStatus,
@@ -80,7 +81,7 @@ function Actions({ item, csrf }: { item: Credential; csrf: string }) {
 
 function MyConnectionRow({ item, csrf }: { item: Credential; csrf: string }) {
   const state = credentialState(item);
-  const { status, reason } = item;
+  const { status } = item;
   return (
     <Row link>
       <Cell as="main">
@@ -96,7 +97,7 @@ function MyConnectionRow({ item, csrf }: { item: Credential; csrf: string }) {
         <Badge tone={state.tone}>{state.text}</Badge>
       </Cell>
       <Cell as="note">
-        {status === "needs_attention" && reason && <p class="small">{reason}</p>}
+        {status === "needs_attention" && <p class="small">{adviceWords(item)}</p>}
         {status === "connected" && <p class="small second">{ownerWords(item)}</p>}
         {status === "not_connected" && !item.can_connect && (
           <p class="small muted">It cannot be connected now.</p>

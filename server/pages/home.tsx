@@ -1,5 +1,5 @@
 import { type AttentionItem, HomePage } from "../../views/home.tsx";
-import { needing } from "../../views/credential_words.ts";
+import { adviceWords, needing } from "../../views/credential_words.ts";
 import { paths } from "../../views/paths.ts";
 import { perform } from "../actions/action.ts";
 import { listApiKeys } from "../actions/api_keys.ts";
@@ -31,10 +31,10 @@ export async function showHome(c: VisitContext): Promise<Response> {
 /** What the person has to connect again. */
 async function ended(c: VisitContext): Promise<AttentionItem[]> {
   const { items } = await perform(listCredentials, contextOf(c), {});
-  return needing(items).slice(0, maxItems).map(({ connection_id: id, title, reason, shared }) => ({
+  return needing(items).slice(0, maxItems).map((item) => ({
     tone: "bad",
-    text: `${shared ? "The shared access" : "Your access"} to ${title} needs you. ${reason ?? ""}`.trimEnd(),
-    href: paths.myConnection(id),
+    text: adviceWords(item),
+    href: paths.myConnection(item.connection_id),
     action: "Reconnect",
   }));
 }

@@ -59,11 +59,43 @@ async function furnish(scene: Scene, visitor: Visitor): Promise<Record<string, s
     "api-key-new": "/api-keys/new",
     "api-key-delete": `${apiKey}/delete`,
     ...await furnishApplications(scene, { visitor, connection: id }),
+    ...await furnishCredentials(scene, visitor),
     "members": "/members",
     "member-remove": `/members/${member.id}/remove`,
     "settings": "/settings",
     "organization-new": "/organizations/new",
     "not-found": "/nothing",
+  };
+}
+
+/** Connections that want an account of each person: one not connected, one that needs attention. */
+async function furnishCredentials(
+  { fixture, mesh: { services } }: Scene,
+  visitor: Visitor,
+): Promise<Record<string, string>> {
+  const add = async (title: string, form: Record<string, string>): Promise<string> => {
+    const made = await visitor.post("/connections", { url: fixture.url, title, whose: "per_user", ...form });
+    return /conn_\w+/.exec(made.headers.get("location") ?? "")?.[0] ?? assert.fail(made.text);
+  };
+  const token = await add("GitHub", { kind: "token" });
+  const headers = await add("Jira", { kind: "headers", personal_headers: "X-Email\nX-Api-Key" });
+  const signIn = await add("Linear", { kind: "oauth" });
+  await services.db.updateTable("connections").set({ credential_mode: "shared" }).where("id", "=", signIn)
+    .execute();
+  await visitor.get("/my-connections");
+  await visitor.post(`/my-connections/${token}/token`, { token: "quiet-heron" });
+  await services.db.updateTable("upstream_credentials")
+    .set({ state: "attention", reason: "the server did not accept the credential" }).execute();
+  const { user_id } = await services.db.selectFrom("members").select("user_id").executeTakeFirstOrThrow();
+  return {
+    "my-connections": "/my-connections",
+    "my-connection-token": `/my-connections/${token}`,
+    "my-connection-headers": `/my-connections/${headers}`,
+    "my-connection-disconnect": `/my-connections/${token}/disconnect`,
+    "credentials-people": `/connections/${token}/credentials`,
+    "credentials-shared": `/connections/${signIn}/credentials`,
+    "credentials-end": `/connections/${token}/credentials/${user_id}/disconnect`,
+    "tools-shared": `/connections/${signIn}`,
   };
 }
 

@@ -106,7 +106,7 @@ onMesh(
     assert.match(page.text, /My connections 1 needs you /);
     assert.match(
       (await visitor.get("/")).text,
-      /Your access to Gmail needs you\. Gmail did not accept .* Reconnect/,
+      /Needs attention Gmail did not accept the token \(401\)\. Paste a new one\. Reconnect/,
     );
     const names = rows(page).map((row) => row.replace(/^.*?> /, "").split(" 127.")[0]);
     assert.deepEqual(names.map((name) => name?.split(" ").at(-1)), ["Gmail", "Figma", "Linear"]);
@@ -120,6 +120,35 @@ onMesh(
     assert.match(again.text, /Reconnect Gmail .*did not accept the token \(401\)/);
   },
 );
+
+onMesh("forms lead on to the sign-in of servers only from pages that take no secret", async (mesh) => {
+  const ann = await mesh.organization();
+  const policyOf = ({ headers }: Answer) =>
+    /form-action [^;]+/.exec(headers.get("content-security-policy") ?? "")?.[0];
+  const token = await addPersonal(mesh, ann, { title: "GitHub" });
+  const visitor = await signedIn(mesh, ann);
+  assert.equal(policyOf(await visitor.get("/my-connections")), "form-action 'self'");
+  const signIn = await addPersonal(mesh, ann, { title: "Linear", type: "oauth", mode: "shared" });
+  const list = await visitor.get("/my-connections");
+  assert.equal(policyOf(list), "form-action 'self' https: http:");
+  assert.doesNotMatch(list.html, /type="password"/);
+  for (const path of [`/my-connections/${token}`, `/connections/${signIn}/credentials`]) {
+    const page = await visitor.get(path);
+    assert.match(page.html, /type="password"/);
+    assert.equal(policyOf(page), "form-action 'self'", path);
+  }
+});
+
+onMesh("a sign-in begins at the name of this machine at which it can end", async (mesh) => {
+  const ann = await mesh.organization();
+  const id = await addPersonal(mesh, ann, { title: "Linear", type: "oauth" });
+  const visitor = await signedIn(mesh, ann);
+  const own = `${mesh.services.config.baseUrl}/my-connections/${id}`;
+  assert.notEqual(new URL(own).host, new URL(mesh.url).host);
+  leads(await visitor.get(`/my-connections/${id}`), own);
+  await visitor.get("/my-connections");
+  leads(await visitor.post(`/my-connections/${id}/connect`), own);
+});
 
 onMesh("who is not signed in comes back to the page that a client named", async (mesh) => {
   await setUp(mesh);

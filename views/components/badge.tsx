@@ -27,10 +27,18 @@ export function Tile({ name, large }: { name: string; large?: boolean }) {
 
 const SLOW_MS = 1500;
 
+/** What else than its status says how a connection does. */
+export interface ConnectionSigns {
+  medianMs?: number | null | undefined;
+  standing?: Standing | undefined;
+  /** False while its server never listed any tools. */
+  listed: boolean;
+}
+
 /** Says in a few words how a connection does: off, what needs somebody, not reachable, slow or healthy. */
 export function connectionState(
-  connection: Pick<Connection, "status" | "tools">,
-  { medianMs, standing }: { medianMs?: number | null | undefined; standing?: Standing | undefined } = {},
+  connection: Pick<Connection, "status">,
+  { medianMs, standing, listed }: ConnectionSigns,
 ): { tone: Tone; text: string } {
   if (connection.status === "inactive") return { tone: "quiet", text: "Off" };
   if (standing?.sharedAccess === "not_connected") return { tone: "warn", text: "Not connected yet" };
@@ -39,6 +47,7 @@ export function connectionState(
   if (standing && standing.needReconnect > 0) {
     return { tone: "bad", text: reconnectWords(standing.needReconnect) };
   }
+  if (!listed) return { tone: "quiet", text: "Nobody connected yet" };
   if (medianMs !== null && medianMs !== undefined && medianMs >= SLOW_MS) {
     return { tone: "warn", text: "Slow" };
   }
