@@ -1,6 +1,7 @@
+import { conceal } from "../concealment.ts";
 import { newId } from "../ids.ts";
 import type { AuditLogTable } from "../storage/schema.ts";
-import { redactForLog, redactText, withoutKnown } from "./redact.ts";
+import { redactForLog, redactText } from "./redact.ts";
 
 /** One call or action, as who ran it saw it. Input and output are redacted here, before anything is stored. */
 export interface AuditEntry {
@@ -99,7 +100,7 @@ function fitOrNull(text: string | null | undefined, length: number): string | nu
 
 function errorText(text: string, secrets: readonly string[] = []): string {
   // Redacted with some of what follows, so that a secret is known even where the cut goes through it.
-  return fit(redactText(withoutKnown(text, secrets).slice(0, maxError * 2)), maxError);
+  return fit(redactText(conceal(text, secrets).slice(0, maxError * 2)), maxError);
 }
 
 function propertiesText(properties: Readonly<Record<string, string>>): string {

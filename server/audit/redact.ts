@@ -1,3 +1,4 @@
+import { conceal, mayHold } from "../concealment.ts";
 import { holdsSecrets, isHarmless, mask, namesSecret, redactText, suspicious } from "./secrets.ts";
 
 export { redactText };
@@ -17,9 +18,6 @@ const maxBlob = 256;
 /** Room for the notes and brackets that end a text which is cut. */
 const reserve = 1024;
 
-/** Shorter texts are too common to be hidden wherever they occur. */
-const shortestKnown = 8;
-
 /**
  * JSON text of a value for the log: secrets masked, those that are given and those that look like it, and long parts
  * cut; null for undefined.
@@ -28,25 +26,9 @@ export function redactForLog(value: unknown, known: readonly string[] = []): str
   if (value === undefined) return null;
   if (isSmall(value, { nodes: 100, characters: 2000, depth: maxDepth })) {
     const text = JSON.stringify(value);
-    if (!suspicious.test(text) && !holdsAny(text, known)) return text;
+    if (!suspicious.test(text) && !mayHold(text, known)) return text;
   }
   return new Writer(known).write(value);
-}
-
-/** True where one of the secrets may stand in a JSON text: those that JSON writes differently are not looked for. */
-function holdsAny(json: string, known: readonly string[]): boolean {
-  return known.some((secret) =>
-    secret.length >= shortestKnown && (/["\\]/.test(secret) || json.includes(secret))
-  );
-}
-
-/** The text without these secrets. */
-export function withoutKnown(text: string, known: readonly string[]): string {
-  let left = text;
-  for (const secret of known) {
-    if (secret.length >= shortestKnown && left.includes(secret)) left = left.replaceAll(secret, mask);
-  }
-  return left;
 }
 
 interface Budget {
@@ -142,7 +124,7 @@ class Writer {
 
   #plain(text: string): string {
     if (this.#known.length === 0) return textForLog(text);
-    const near = withoutKnown(text.slice(0, this.#reach), this.#known);
+    const near = conceal(text.slice(0, this.#reach), this.#known);
     return text.length <= this.#reach ? textForLog(near) : textForLog(near, text.length);
   }
 

@@ -1,8 +1,10 @@
 import type { Client, JSONValue } from "@modelcontextprotocol/client";
 import { z } from "zod";
+import { conceal, mayHold } from "../concealment.ts";
 import type { Outbound } from "../outbound.ts";
 import { type Bounds, Conversation, type Peer } from "./conversation.ts";
 import { ConversationError, type Failure } from "./failure.ts";
+import { secretsIn } from "./sent_secrets.ts";
 
 /** What an upstream serves, or why that is not known. Times in milliseconds. */
 export type CatalogResult = Catalog | (Failure & { ok: false; latencyMs: number });
@@ -45,13 +47,20 @@ export async function readCatalog(
   try {
     conversation = await Conversation.open(outbound, peer, limits);
     latencyMs = elapsed();
-    return { ok: true, latencyMs, ...await lists(conversation, peer.title) };
+    return { ok: true, latencyMs, ...hidden(await lists(conversation, peer.title), secretsIn(peer.headers)) };
   } catch (error) {
     if (!(error instanceof ConversationError)) throw error;
     return { ok: false, latencyMs: latencyMs ?? elapsed(), ...error.failure };
   } finally {
     await conversation?.close();
   }
+}
+
+/** The lists without what the server was sent in confidence: others than it was sent for will read them. */
+function hidden<T extends object>(read: T, secrets: readonly string[]): T {
+  const json = JSON.stringify(read);
+  if (!mayHold(json, secrets)) return read;
+  return JSON.parse(json, (_, value) => typeof value === "string" ? conceal(value, secrets) : value);
 }
 
 async function lists(conversation: Conversation, title: string): Promise<Omit<Catalog, "ok" | "latencyMs">> {
