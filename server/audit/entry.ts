@@ -1,6 +1,6 @@
-import { conceal } from "../concealment.ts";
 import { newId } from "../ids.ts";
 import type { AuditLogTable } from "../storage/schema.ts";
+import { conceal } from "./concealment.ts";
 import { redactForLog, redactText } from "./redact.ts";
 
 /** One call or action, as who ran it saw it. Input and output are redacted here, before anything is stored. */

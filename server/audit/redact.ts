@@ -1,4 +1,4 @@
-import { conceal, mayHold } from "../concealment.ts";
+import { conceal, mayHold } from "./concealment.ts";
 import { holdsSecrets, isHarmless, mask, namesSecret, redactText, suspicious } from "./secrets.ts";
 
 export { redactText };

@@ -1,6 +1,6 @@
 import type { Client, JSONValue } from "@modelcontextprotocol/client";
 import { z } from "zod";
-import { conceal, mayHold } from "../concealment.ts";
+import { conceal, mayHold } from "../audit/concealment.ts";
 import type { Outbound } from "../outbound.ts";
 import { type Bounds, Conversation, type Peer } from "./conversation.ts";
 import { ConversationError, type Failure } from "./failure.ts";
