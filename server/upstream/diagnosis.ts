@@ -197,7 +197,7 @@ class Examination {
       return;
     }
     // To somebody without a credential a server may say no in its own way; it answers, which is what counts.
-    const excused = stranger && /^http_4(?!04|05|29)/.test(failure?.code ?? "");
+    const excused = stranger && /^http_4(?!04|05)/.test(failure?.code ?? "");
     if (failure && !excused && beforeToken.has(failure.stage)) return course.fail(failure, answered.firstMs);
     course.pass("http", answered.firstMs, `status ${answered.status}`);
     const refused = credential.failure ?? (failure?.stage === "token" ? failure : null);

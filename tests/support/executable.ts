@@ -5,6 +5,7 @@ import { addKey, addMember, addOrganization, addUser } from "./accounts.ts";
 import { addConnection } from "./connections.ts";
 import { type Child, freePort, start } from "./processes.ts";
 
+const quiet = { AUTH_CONFIG_PATH: "./none.json", NO_COLOR: "1", HEALTH_CHECK_SECONDS: "0" };
 const root = new URL("../..", import.meta.url).pathname;
 
 /** Starts the command line with these arguments and settings; nothing of this process's environment is inherited. */
@@ -17,7 +18,8 @@ export function mesh(args: string[], env: Record<string, string>): Child {
   return start({
     command,
     cwd: env.DATA_DIR ?? root,
-    env: { AUTH_CONFIG_PATH: "./none.json", NO_COLOR: "1", ...cache ? { DENO_DIR: cache } : {}, ...env },
+    // Checks in the background would come in between.
+    env: { ...quiet, ...cache ? { DENO_DIR: cache } : {}, ...env },
     clearEnv: true,
   });
 }
