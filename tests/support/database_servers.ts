@@ -70,7 +70,12 @@ function mysql(): Installation {
     serve: (folder, port) => [
       binaries.server ?? "mariadbd",
       ...["--no-defaults", "--skip-log-bin", "--skip-name-resolve", "--performance-schema=OFF"],
-      ...[`--datadir=${folder}/data`, `--socket=${folder}/socket`, `--pid-file=${folder}/server.pid`],
+      ...[
+        `--datadir=${folder}/data`,
+        `--tmpdir=${folder}/data`,
+        `--socket=${folder}/socket`,
+        `--pid-file=${folder}/server.pid`,
+      ],
       ...[`--port=${port}`, "--bind-address=127.0.0.1", `--init-file=${folder}/accounts.sql`],
       // As Debian configures it: a server without settings would fall back to latin1.
       ...["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"],
