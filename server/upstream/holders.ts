@@ -58,6 +58,8 @@ export class Holders {
   readonly #scopes: Scopes;
   readonly #known = new LRUCache<string, Known>({ max: 10_000 });
   readonly #loading = new Map<string, Promise<Known>>();
+  /** What was made of a credential and the headers of its connection, so that it is made once. */
+  readonly #merged = new WeakMap<Held, { own: readonly Header[]; headers: readonly Header[] }>();
   #changes = 0;
 
   constructor(services: RenewalServices) {
@@ -175,13 +177,19 @@ export class Holders {
     this.#drop(slot);
   }
 
-  #headersOf(target: RelayTarget, { headers, origin, secret }: Held): readonly Header[] {
+  #headersOf(target: RelayTarget, held: Held): readonly Header[] {
+    const { headers, origin, secret } = held;
     // What was given while the connection asked for something else is of no use.
     if ((secret.kind === "oauth") !== (target.credentialType === "oauth")) throw this.#missing(target, null);
     if (origin !== undefined && origin !== target.target.origin) {
       throw this.#needed(target, "needs_attention", movedReason);
     }
-    return merged(target.headers, headers);
+    if (target.headers.length === 0) return headers;
+    const known = this.#merged.get(held);
+    if (known?.own === target.headers) return known.headers;
+    const all = merged(target.headers, headers);
+    this.#merged.set(held, { own: target.headers, headers: all });
+    return all;
   }
 
   #missing(target: RelayTarget, held: Held | null): CredentialNeeded {
@@ -256,7 +264,6 @@ function slotOf(target: RelayTarget, caller: Caller): Slot {
 
 /** The connection's own headers, of which a person's take precedence. */
 function merged(own: readonly Header[], personal: readonly Header[]): readonly Header[] {
-  if (own.length === 0) return personal;
   return [...own.filter(([name]) => !personal.some(([other]) => other === name)), ...personal];
 }
 

@@ -160,6 +160,15 @@ Deno.test("a session of the mesh is opened at the server once, with what the cli
       roots: { listChanged: true },
     });
     assert.equal(fixture.sessions().length, 1);
+    const stream = await fetch(to.url, {
+      headers: {
+        "authorization": `Bearer ${to.key}`,
+        "accept": "text/event-stream",
+        "mcp-session-id": session ?? "",
+      },
+    });
+    assert.equal(stream.status, 200, "the session has the server's stream");
+    await stream.body?.cancel();
     await fixture.forgetSessions();
     const lost = await post(to, legacy("tools/list", {}, { session }));
     assert.equal(lost.status, 404, "the client begins anew"); // L04
