@@ -59,7 +59,7 @@ export function credentialState(
 
 /** What needs attention, in sentences; a reason that stands for no one server names this one. */
 export function reasonWords({ title, reason }: Pick<Credential, "title" | "reason">): string {
-  const said = (reason ?? `${title} ended the access`).replace(/^the server /i, `${title} `);
+  const said = (reason ?? `${title} ended the access`).replace(/^the server /i, () => `${title} `);
   return /[.!?]$/.test(said) ? said : `${said}.`;
 }
 

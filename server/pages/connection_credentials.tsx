@@ -59,11 +59,14 @@ export function savedFlash({ title, status, status_reason, credential_type }: {
   status_reason: string | null;
   credential_type: string;
 }): Flash {
-  if (status !== "error") return { kind: "good", text: "The changes are saved." };
-  if (credential_type === "oauth") {
-    return { kind: "info", text: `The changes are saved. ${status_reason ?? ""}` };
+  const saved = "The changes are saved.";
+  if (status === "error" && credential_type !== "oauth") {
+    return { kind: "bad", text: `The changes are saved, but ${title} does not answer as it should.` };
   }
-  return { kind: "bad", text: `The changes are saved, but ${title} does not answer as it should.` };
+  // What the change has ended, such as credentials that were for another server.
+  return status_reason === null
+    ? { kind: "good", text: saved }
+    : { kind: "info", text: `${saved} ${status_reason.replace(/\.$/, "")}.` };
 }
 
 /** Asks before the credential of somebody, or the shared one, is ended. */

@@ -46,7 +46,6 @@ export function credentialNames(form: Entries): Record<string, string> {
     "data.connection_token": "token",
     "data.connection_headers": "headers",
     "data.personal_headers": "personal_headers",
-    "data.credential_mode": "whose",
     "data.credential_type": "kind",
     ...Object.fromEntries(clientFields.map((name) => [`data.oauth_config.${name}`, prefix + name])),
   };
@@ -70,7 +69,8 @@ export function credentialData(form: Entries, stored: ConnectionItem | null) {
   } as const;
   switch (kind) {
     case "auto":
-      return { ...headers, ...(token && { connection_token: token }) };
+      // Without a kind, what is given counts; with it, what is left over from another kind does not.
+      return form.text("kind") === "" ? { ...headers, ...(token && { connection_token: token }) } : {};
     case "none":
       return { ...shared, credential_type: "static", connection_token: null } as const;
     case "token": {

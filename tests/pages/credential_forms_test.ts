@@ -110,6 +110,22 @@ onForms("what is wrong stands at its field, and no secret comes back", async (vi
   }
 });
 
+onForms(
+  "what a change has ended is said, and what another kind left over is passed over",
+  async (visitor, url) => {
+    const path = await make(visitor, { url, kind: "token", whose: "per_user" });
+    const id = path.split("/").at(-1) ?? "";
+    await visitor.post(`/my-connections/${id}/token`, { token: secret });
+    const tab = `${path}/credentials`;
+    leads(await visitor.post(tab, { kind: "headers", whose: "per_user", personal_headers: "X-Key" }), tab);
+    const page = await visitor.get(tab);
+    assert.match(page.text, /The changes are saved\. One credential was for the connection as it was/);
+    assert.match(page.text, /Nobody yet/);
+    const auto = await make(visitor, { url, kind: "auto", token: secret, headers: "X-Left: over" });
+    assert.deepEqual(shown(await visitor.get(`${auto}/credentials`)), ["none", "shared"]);
+  },
+);
+
 onForms("time-out and identity token are kept, changed and cleared", async (visitor, url) => {
   const path = await make(visitor, { url, timeout_seconds: "20", identity_token: "1" });
   const settings = await visitor.get(`${path}/settings`);
