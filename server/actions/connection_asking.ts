@@ -34,22 +34,30 @@ export async function askServer(ctx: Context, draft: AskedDraft): Promise<Server
   const peer = await ctx.upstream.draftPeer({ ...draft, headers: headersOf(draft.secrets) }, callerOf(ctx));
   const catalog = await ctx.upstream.catalog(peer);
   const asksForToken = !catalog.ok && catalog.code === "http_401";
-  const found = draft.mayDiscover && asksForToken && await offersOauth(ctx, draft);
-  const settings: CredentialSettings = found ? { ...draft.settings, type: "oauth" } : draft.settings;
-  return { catalog, settings, bare: true };
+  const offer = draft.mayDiscover && asksForToken ? await offerOf(ctx, draft) : null;
+  const settings: CredentialSettings = offer ? { ...draft.settings, type: "oauth" } : draft.settings;
+  return { catalog, settings, bare: true, notes: offer?.notes ?? [] };
 }
 
-/** True where a server says by itself how people authorize. */
-async function offersOauth(ctx: Context, draft: AskedDraft): Promise<boolean> {
+/** What a server says by itself of how people authorize, and what has to be done for it; null where it does not. */
+async function offerOf(ctx: Context, draft: AskedDraft): Promise<{ notes: string[] } | null> {
   const { id, organization_id, title, url, options, certificate } = draft;
-  const { discoverAuthorization, OauthError } = await import("../upstream/oauth_client.ts");
+  const { discoverAuthorization, OauthError, redirectUriOf } = await import("../upstream/oauth_client.ts");
   try {
     const target = ctx.outbound.target(url, tlsOptions(options, certificate));
     const connection = { id, organizationId: organization_id, title, url, config: null, target };
-    const { source } = await discoverAuthorization(oauthParts(ctx), { connection });
-    return source !== "default_endpoints"; // a guess; a token is the likelier one
+    const { source, registration } = await discoverAuthorization(oauthParts(ctx), { connection });
+    if (source === "default_endpoints") return null; // a guess; a token is the likelier one
+    if (registration !== "none") return { notes: [] };
+    const redirectUri = redirectUriOf(ctx.config.baseUrl);
+    return {
+      notes: [
+        `Its authorization server takes no registrations: register the mesh there with the redirect URI ` +
+        `'${redirectUri}' and give the connection that client id, or make its type static and give it a token`,
+      ],
+    };
   } catch (error) {
-    if (error instanceof OauthError) return false;
+    if (error instanceof OauthError) return null;
     throw error;
   }
 }

@@ -9,6 +9,8 @@ export interface ServerAnswer {
   settings: CredentialSettings;
   /** True where it was asked without the credential of anybody. */
   bare?: boolean;
+  /** What has to be done before somebody can bring a credential. */
+  notes?: readonly string[];
 }
 
 /** What is wrong with a connection whose shared credential nobody has authorized yet. */
@@ -32,7 +34,7 @@ export function answerColumns(
   if (!listsToAll && !awaitsCredential(answer)) return statusColumns(catalog, wanted, notes);
   // Of a connection where each brings their own, one without is none that fails.
   const waits = mode === "shared";
-  const reasons = [...waits ? [awaitsAuthorization] : [], ...notes];
+  const reasons = [...waits ? [awaitsAuthorization] : [], ...answer.notes ?? [], ...notes];
   return {
     status: wanted === "inactive" ? "inactive" : waits ? "error" : "active",
     status_reason: reasons.length === 0 ? null : reasons.join("; ").slice(0, 2000),

@@ -35,6 +35,8 @@ Deno.test("what each role may do", () => {
     ["user", "self", "MONITORING_STATS", true],
     ["user", "self", "API_KEY_CREATE", true],
     ["user", "self", "API_KEY_DELETE", true],
+    ["user", "self", "CREDENTIAL_SET", true],
+    ["user", "self", "CREDENTIAL_AUTHORIZE", true],
     ["user", "self", "COLLECTION_CONNECTIONS_CREATE", false],
     ["user", "self", "COLLECTION_CONNECTIONS_UPDATE", false],
     ["user", "self", "CONNECTION_CONFIGURE", false],

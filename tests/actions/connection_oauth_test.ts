@@ -230,3 +230,25 @@ onServices(
     assert.deepEqual([found[1]?.[0], found[1]?.[2]], ["created", "static"]);
   },
 );
+
+onServices(
+  "connections: where the mesh cannot register itself, that is said with what to do",
+  async (services) => {
+    await using upstream = await startOidcUpstream({ registration: false });
+    const ann = await someone(services);
+    for (const credential_mode of ["shared", "per_user"]) {
+      const made = await connect(services, ann, { connection_url: upstream.mcpUrl, credential_mode });
+      assert.equal(made.credential_type, "oauth");
+      assert.match(
+        made.status_reason ?? "",
+        /takes no registrations.*http:\/\/localhost:3000\/oauth\/callback/,
+      );
+      const input = { connectionId: made.id };
+      await refused(
+        runAt(services, seat(ann), [authorizeCredential, input]),
+        "upstream_failed",
+        /takes no registrations/,
+      );
+    }
+  },
+);
