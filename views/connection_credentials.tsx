@@ -17,8 +17,8 @@ import {
   reasonWords,
   reconnectWords,
 } from "./credential_words.ts";
+import { destroyedWords } from "./disconnect.tsx";
 import { plural } from "./format.ts";
-import { destroyedWords } from "./my_connection.tsx";
 import { paths } from "./paths.ts";
 
 /**

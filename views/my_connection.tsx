@@ -1,13 +1,12 @@
 import type { Child } from "hono/jsx";
-import type { FormState, OrganizationChoice, Shell } from "./types.ts";
+import type { ConnectionStatus, FormState, OrganizationChoice, Shell } from "./types.ts";
 import { Tile } from "./components/badge.tsx";
 import { Button, ButtonLink } from "./components/button.tsx";
 import { Fact, Facts, Notice } from "./components/card.tsx";
 import { Form, FormMessage, TextField } from "./components/form.tsx";
 import { Icon } from "./components/icons.tsx";
 import { Time } from "./components/time.tsx";
-import { ConfirmPage } from "./confirm.tsx";
-import { adviceWords, type Credential, hostOf } from "./credential_words.ts";
+import { adviceWords, type Credential, type CredentialStatus, hostOf } from "./credential_words.ts";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
 
@@ -247,23 +246,43 @@ export function MyConnectionPage(props: MyConnectionPageProps) {
 
 export interface NothingToConnectPageProps {
   shell: Shell;
-  connection: { id: string; title: string; connection_url?: string | null | undefined };
+  connection: {
+    id: string;
+    title: string;
+    connection_url?: string | null | undefined;
+    status: ConnectionStatus;
+  };
+  /** How the access stands that somebody signs in for on behalf of all; null where there is no such thing. */
+  sharedAccess: CredentialStatus | null;
+}
+
+function nothingWords({ shell, connection, sharedAccess }: NothingToConnectPageProps): [string, string] {
+  const { title, status } = connection;
+  const organization = shell.organization?.name ?? "the organization";
+  if (status === "inactive") {
+    return [
+      `${title} is switched off`,
+      `Calls to it are refused until an administrator switches it on again.`,
+    ];
+  }
+  if (sharedAccess === "not_connected" || sharedAccess === "needs_attention") {
+    const why = sharedAccess === "not_connected"
+      ? `Nobody has signed in there for ${organization} yet`
+      : `It ended the access that everybody in ${organization} calls with`;
+    return [`${title} waits for an administrator`, `${why}. Calls fail until an administrator connects it.`];
+  }
+  const lead = shell.canManage
+    ? "It works with the credential that the organization shares."
+    : `An administrator of ${organization} looks after its credential. If your calls are refused, tell them.`;
+  return [`${title} needs nothing from you`, lead];
 }
 
 /** A connection that works with a credential of the organization, or with none. */
-export function NothingToConnectPage({ shell, connection }: NothingToConnectPageProps) {
-  const { id, title } = connection;
-  const organization = shell.organization?.name ?? "the organization";
+export function NothingToConnectPage(props: NothingToConnectPageProps) {
+  const { shell, connection: { id, title, connection_url } } = props;
+  const [heading, lead] = nothingWords(props);
   return (
-    <Question
-      title={`${title} needs nothing from you`}
-      shell={shell}
-      name={title}
-      url={connection.connection_url ?? null}
-      lead={shell.canManage
-        ? "It works with the credential that the organization shares."
-        : `An administrator of ${organization} looks after its credential. If your calls are refused, tell them.`}
-    >
+    <Question title={heading} shell={shell} name={title} url={connection_url ?? null} lead={lead}>
       <div class="row end">
         <ButtonLink href={paths.myConnections}>My connections</ButtonLink>
         {shell.canManage && (
@@ -306,41 +325,5 @@ export function ElsewherePage({ shell, item, organization }: ElsewherePageProps)
         </div>
       </Form>
     </Question>
-  );
-}
-
-export interface DisconnectPageProps {
-  shell: Shell;
-  item: Pick<Credential, "connection_id" | "title" | "type" | "shared">;
-  form?: FormState | undefined;
-}
-
-/** What ending a credential destroys. */
-export function destroyedWords({ title, type }: Pick<Credential, "title" | "type">): string {
-  return type === "oauth"
-    ? `Mesh asks ${title} to end the access, and destroys its own copy.`
-    : `What Mesh keeps is destroyed. At ${title} it stays valid until it is ended there.`;
-}
-
-/** Asks before the reader's own credential is ended. */
-export function DisconnectPage({ shell, item, form }: DisconnectPageProps) {
-  const { connection_id: id, title, shared } = item;
-  return (
-    <ConfirmPage
-      shell={shell}
-      place="my-connections"
-      title={shared ? `Disconnect “${title}” for everybody` : `Disconnect “${title}”`}
-      consequences={[
-        shared
-          ? `Everybody's calls to ${title} fail until somebody connects it again.`
-          : `What you, your API keys and your applications call of ${title} fails until you connect it again.`,
-        destroyedWords(item),
-        "Its tools stay listed, and the log keeps what was called.",
-      ]}
-      action={paths.disconnectMine(id)}
-      confirm="Disconnect"
-      cancel={paths.myConnections}
-      form={form}
-    />
   );
 }

@@ -1,6 +1,6 @@
 import type { Credential } from "../../views/credential_words.ts";
+import { DisconnectPage } from "../../views/disconnect.tsx";
 import {
-  DisconnectPage,
   ElsewherePage,
   headerField,
   MyConnectionPage,
@@ -10,24 +10,39 @@ import { paths } from "../../views/paths.ts";
 import type { FormState } from "../../views/types.ts";
 import { perform } from "../actions/action.ts";
 import { authorizeCredential } from "../actions/credential_authorizing.ts";
+import { listConnectionUsage } from "../actions/connection_usage.ts";
 import { getConnection } from "../actions/connections.ts";
 import { deleteCredential, listCredentials, setCredential } from "../actions/credentials.ts";
 import { getWorkspace } from "../actions/workspace.ts";
 import { AppError, httpStatus } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
+import type { ConnectionItem } from "./connection_frame.ts";
 import { actorOf, attempt, contextOf, param, shellOf } from "./page.ts";
 import { allowSignIn, atOwnName } from "./sign_in_targets.ts";
 
 /** What a connection wants of the person, and the way to give it: where a client sends them that was refused. */
 export async function showMyConnection(c: VisitContext): Promise<Response> {
   const item = await findItem(c);
-  if (item) return elsewhereOf(c, item) ?? await show(c, item);
+  // One for everybody that nobody can connect, as it is off or signs in by itself, asks for nothing.
+  const asks = item !== null && (item.can_connect || item.status !== "not_connected" || !item.shared);
+  if (asks) return elsewhereOf(c, item) ?? await show(c, item);
   const { item: connection } = await perform(getConnection, contextOf(c), { id: param(c, "id") });
-  const shell = await shellOf(c);
-  if (connection) return await c.html(<NothingToConnectPage shell={shell} connection={connection} />);
+  if (connection) return await showNothing(c, connection);
   const elsewhere = await findElsewhere(c);
-  if (elsewhere) return await c.html(<ElsewherePage shell={shell} {...elsewhere} />);
+  if (elsewhere) return await c.html(<ElsewherePage shell={await shellOf(c)} {...elsewhere} />);
   throw missing(c);
+}
+
+async function showNothing(c: VisitContext, connection: ConnectionItem): Promise<Response> {
+  const asked = { ids: [connection.id], figures: false };
+  const { items } = await perform(listConnectionUsage, contextOf(c), asked);
+  return await c.html(
+    <NothingToConnectPage
+      shell={await shellOf(c)}
+      connection={connection}
+      sharedAccess={items[0]?.sharedAccess ?? null}
+    />,
+  );
 }
 
 /** Changes to the organization of the connection, and shows it there. */

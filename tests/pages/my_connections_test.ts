@@ -178,6 +178,16 @@ onMesh(
       /Search needs nothing from you .*An administrator of Northwind looks after/,
     );
     assert.match((await visitor.get("/my-connections")).text, /Nothing asks for your own account/);
+    const signIn = await addPersonal(mesh, ann, { title: "Notion", type: "oauth", mode: "shared" });
+    assert.match(
+      (await visitor.get(`/my-connections/${signIn}`)).text,
+      /Notion waits for an administrator .*Nobody has signed in there for Northwind yet/,
+    );
+    await mesh.services.db.updateTable("connections").set({ status: "inactive" }).where("id", "=", signIn)
+      .execute();
+    assert.match((await visitor.get(`/my-connections/${signIn}`)).text, /Notion is switched off/);
+    const manager = await signedIn(mesh, ann);
+    assert.match((await manager.get(`/my-connections/${signIn}`)).text, /Notion is switched off/);
     const elsewhere = await mesh.organization("Fabrikam");
     const theirs = await addPersonal(mesh, elsewhere, { title: "Linear" });
     assert.equal((await visitor.get(`/my-connections/${theirs}`)).status, 404);

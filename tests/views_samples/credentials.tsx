@@ -6,12 +6,8 @@ import {
 } from "../../views/connection_credentials.tsx";
 import type { Connection } from "../../views/types.ts";
 import type { Credential, CredentialHolder } from "../../views/credential_words.ts";
-import {
-  DisconnectPage,
-  ElsewherePage,
-  MyConnectionPage,
-  NothingToConnectPage,
-} from "../../views/my_connection.tsx";
+import { DisconnectPage } from "../../views/disconnect.tsx";
+import { ElsewherePage, MyConnectionPage, NothingToConnectPage } from "../../views/my_connection.tsx";
 import { MyConnectionsPage } from "../../views/my_connections.tsx";
 import {
   ago,
@@ -136,7 +132,9 @@ export function myConnections(say: Say): Sample[] {
     },
     {
       name: "my-connection-nothing",
-      page: <NothingToConnectPage shell={shell} connection={connectionOf(say, "Linear")} />,
+      page: (
+        <NothingToConnectPage shell={shell} connection={connectionOf(say, "Linear")} sharedAccess={null} />
+      ),
     },
     {
       name: "my-connection-nothing-user",
@@ -144,6 +142,27 @@ export function myConnections(say: Say): Sample[] {
         <NothingToConnectPage
           shell={{ ...shell, canManage: false }}
           connection={connectionOf(say, "Linear")}
+          sharedAccess={null}
+        />
+      ),
+    },
+    {
+      name: "my-connection-waits",
+      page: (
+        <NothingToConnectPage
+          shell={{ ...shell, canManage: false }}
+          connection={connectionOf(say, "Linear")}
+          sharedAccess="needs_attention"
+        />
+      ),
+    },
+    {
+      name: "my-connection-off",
+      page: (
+        <NothingToConnectPage
+          shell={shell}
+          connection={connectionOf(say, "Linear", { status: "inactive" })}
+          sharedAccess="not_connected"
         />
       ),
     },
