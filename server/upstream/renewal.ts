@@ -153,9 +153,10 @@ export class Renewals {
       await this.#keep(slot, { row, granted, url: connection.url });
     } catch (error) {
       if (!(error instanceof OauthError)) throw error;
+      const isGiven = connection.config?.client_id === grant.client.clientId;
       const forSelf = grant.grantType === "client_credentials";
       if (error.kind === "transient" || error.code === "outbound_refused") throw error;
-      await this.#attend(slot, { row, reason: reasonOf(error.kind, error.message) });
+      await this.#attend(slot, { row, reason: reasonOf(error, isGiven) });
       if (error.kind === "invalid_client") await this.#forgetClient(slot, held);
       // Nobody authorizes a client that acts for itself: it is asked again as soon as its settings are right.
       if (forSelf) throw error;
@@ -323,10 +324,13 @@ function keyOf({ organizationId, connectionId, owner }: Slot): string {
   return `${connectionId} ${owner} ${organizationId}`;
 }
 
-function reasonOf(kind: string, message: string): string {
-  if (kind === "invalid_grant") return "the authorization has ended or was taken back";
-  if (kind === "invalid_client") return "its authorization server does not know the mesh any more";
-  return message;
+/** What needs attention, as people read it behind the name of the connection. */
+function reasonOf({ kind, message }: { kind: string; message: string }, isGiven: boolean): string {
+  if (kind === "invalid_grant") return "the server ended the authorization, or it was taken back there";
+  if (kind !== "invalid_client") return message;
+  return isGiven
+    ? "the server does not accept the client that an admin has entered"
+    : "the server does not know the mesh as its client any more";
 }
 
 /** What the client of a call is told of a failure to get a token. */

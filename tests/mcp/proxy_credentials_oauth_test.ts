@@ -214,7 +214,7 @@ Deno.test("a grant that is taken back needs attention; it is never deleted, and 
     oidc.revokeAll();
     const answer = await echo(scene, "revoked");
     assert.equal(answer.result.isError, true);
-    assert.match(answer.result.content[0].text, /has ended or was taken back/);
+    assert.match(answer.result.content[0].text, /ended the authorization, or it was taken back/);
     assert.ok(answer.result.content[0].text.includes(linkOf(mesh, to)));
     const row = await rowOf(mesh.services, holder);
     assert.equal(row.state, "attention");
@@ -303,7 +303,7 @@ Deno.test("a client that the authorization server has forgotten is registered an
     await endsIn(mesh.services, { ...holder, milliseconds: -1 });
     forget(scene);
     const answer = await echo(scene, "unknown client");
-    assert.match(answer.result.content[0].text, /does not know the mesh any more/);
+    assert.match(answer.result.content[0].text, /does not know the mesh as its client any more/);
     assert.equal((await rowOf(mesh.services, holder)).state, "attention");
     await authorize(mesh.services, oidc, holder);
     assert.equal(oidc.registrations(), 1);
