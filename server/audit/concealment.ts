@@ -10,6 +10,11 @@ export function conceal(text: string, secrets: readonly string[]): string {
   return left;
 }
 
+/** True where one of them stands in a text. */
+export function holds(text: string, secrets: readonly string[]): boolean {
+  return secrets.some((secret) => secret.length >= shortest && text.includes(secret));
+}
+
 /** True where one of them may stand in a JSON text; those that JSON writes differently are not looked for. */
 export function mayHold(json: string, secrets: readonly string[]): boolean {
   return secrets.some((secret) =>

@@ -1,9 +1,11 @@
 import { LRUCache } from "lru-cache";
+import { holds } from "../audit/concealment.ts";
 import type { Db } from "../storage/dialect.ts";
 import * as credentials from "../storage/upstream_credentials.ts";
 import type { Held } from "./held.ts";
 import { bearerChallenge } from "./oauth_client/challenge.ts";
 import type { Slot } from "./renewal.ts";
+import { secretsIn } from "./sent_secrets.ts";
 import type { Refusal } from "./upstream.ts";
 
 /** How often a person is asked for more for the same operation (CL11). */
@@ -31,10 +33,12 @@ export class Scopes {
   async challenged(
     slot: Slot,
     { row }: Held,
-    { challenge, operation = "" }: Refusal,
+    { used, challenge, operation = "" }: Refusal,
   ): Promise<string | null> {
     const bearer = bearerChallenge(challenge);
     if (row.kind !== "oauth" || bearer?.error !== "insufficient_scope" || bearer.scope === null) return null;
+    // Scopes are shown, kept and sent on: a server that repeats what it was sent names none.
+    if (holds(bearer.scope, secretsIn(used))) return null;
     const key = `${slot.connectionId} ${slot.owner} ${operation}`;
     const rounds = this.#rounds.get(key) ?? { count: 0, rowId: "" };
     if (rounds.rowId !== row.id) {

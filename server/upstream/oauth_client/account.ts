@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { conceal } from "../../audit/concealment.ts";
 import { describeError } from "../../log.ts";
 import type { Log } from "../../log.ts";
 import { ask, isObject, jsonObject, type Way } from "./exchange.ts";
@@ -26,7 +27,7 @@ export async function accountOf(
   if (userinfoEndpoint !== null && (answer.scope ?? scope)?.split(" ").includes("openid")) {
     const info = await userinfo(way, userinfoEndpoint, answer.accessToken);
     // OpenID Connect Core section 5.3.2: another subject is somebody else.
-    if (info && (!claims?.sub || info.sub === claims.sub)) return nameIn(info);
+    if (info && (!claims?.sub || info.sub === claims.sub)) return nameIn(info, [answer.accessToken]);
   }
   return null;
 }
@@ -43,12 +44,12 @@ export function claimsOf(
   return isOurs ? claims : null;
 }
 
-function nameIn(claims: Record<string, unknown>): string | null {
+function nameIn(claims: Record<string, unknown>, secrets: readonly string[] = []): string | null {
   for (const name of ["email", "preferred_username", "name", "sub"]) {
     const value = claims[name];
     if (typeof value !== "string") continue;
     // deno-lint-ignore no-control-regex -- shown on pages and written to logs
-    const shown = value.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
+    const shown = conceal(value, secrets).replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
     if (shown !== "") return shown.slice(0, maxLength);
   }
   return null;

@@ -1,3 +1,4 @@
+import { holds } from "../../audit/concealment.ts";
 import { AppError } from "../../errors.ts";
 import { failed, type OauthError, type OauthKind, quoted } from "./error.ts";
 import { scopeIn } from "./challenge.ts";
@@ -54,6 +55,14 @@ const invalidWhat: Partial<Record<OauthKind, string>> = {
   transient: "cannot answer now",
 };
 
+const confidentialNames = [
+  "code",
+  "code_verifier",
+  "refresh_token",
+  "client_assertion",
+  "client_secret",
+] as const;
+
 /** Asks a token endpoint. `secrets` of the request are kept out of messages, as a server may repeat them. */
 export async function requestToken(
   way: Way,
@@ -69,7 +78,8 @@ export async function requestToken(
   });
   const basic = headers.authorization?.replace(/^Basic /, "");
   const secrets = [...body.values(), client.secret, headers.authorization, basic];
-  return readAnswer(way, { answer, host: new URL(url).host, secrets, startedAt });
+  const confidential = confidentialNames.map((name) => body.get(name)).concat(client.secret, basic ?? null);
+  return readAnswer(way, { answer, host: new URL(url).host, secrets, confidential, startedAt });
 }
 
 async function proven(way: Way, endpoint: Endpoint, parameters: Readonly<Record<string, string | null>>) {
@@ -125,7 +135,10 @@ function basic({ clientId, secret }: OauthClient): string {
 interface Read {
   answer: Answer;
   host: string;
+  /** What was sent, most of it in confidence. */
   secrets: readonly (string | null | undefined)[];
+  /** Of that, what is nobody else's business. */
+  confidential: readonly (string | null)[];
   startedAt: number;
 }
 
@@ -150,11 +163,18 @@ function readAnswer(way: Way, read: Read): TokenAnswer {
   return {
     accessToken: token,
     refreshToken: typeof refreshToken === "string" && isToken(refreshToken) ? refreshToken : null,
-    scope: scopeIn(Array.isArray(body.scope) ? body.scope.join(" ") : body.scope),
+    scope: scopeOf(body.scope, [...read.confidential, token, refreshToken, idToken]),
     expiresAt: expiryOf(body.expires_in, startedAt),
     idToken: typeof idToken === "string" ? idToken : null,
     body,
   };
+}
+
+/** The scopes that are granted; null where nothing is said, or where what is said repeats secrets. */
+function scopeOf(said: unknown, secrets: readonly unknown[]): string | null {
+  const scope = scopeIn(Array.isArray(said) ? said.join(" ") : said);
+  const known = secrets.filter((secret) => typeof secret === "string");
+  return scope !== null && holds(scope, known) ? null : scope;
 }
 
 // Some servers answer as a form, whatever they are asked for.
