@@ -162,7 +162,7 @@ export async function refused(site: Site, { owner, member }: People, issuer: Lea
   const { markers } = site;
   const client_secret = markers.make("OAuth client secret that is repeated");
   const url = { connection_url: `${issuer.issuer}/mcp`, credential_type: "oauth" };
-  const config = { client_id: "leaked", client_secret };
+  const config = { client_id: "leaked", client_secret, scope: "openid" };
   const own = await connect(site, owner, {
     title: "Repeats",
     ...url,
@@ -204,7 +204,14 @@ export async function refused(site: Site, { owner, member }: People, issuer: Lea
   for (const expires_in of [3600, 1]) {
     issuer.refusing = "nothing";
     const tokens = { access_token: made("access token"), refresh_token: made("refresh token") };
-    issuer.grant = { ...tokens, token_type: "Bearer", expires_in, id_token: made("id token") };
+    issuer.grant = {
+      ...tokens,
+      token_type: "Bearer",
+      expires_in,
+      id_token: made("id token"),
+    };
+    await useAll();
+    issuer.refusing = "scope";
     await useAll();
     issuer.refusing = "token";
     await useAll();

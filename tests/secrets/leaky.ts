@@ -140,11 +140,10 @@ export async function startLeakyIssuer(): Promise<LeakyIssuer> {
       case "/token":
       case "/revoke":
         return await grant(request, state);
-      case "/mcp": {
-        const challenge = `Bearer resource_metadata="${issuer}/.well-known/oauth-protected-resource/mcp"`;
-        const body = { error: "invalid_token", error_description: `I was sent ${repeated(request)}` };
-        return Response.json(body, { status: 401, headers: { "www-authenticate": challenge } });
-      }
+      case "/userinfo":
+        return Response.json({ sub: "ann", email: repeated(request) });
+      case "/mcp":
+        return protectedAnswer(request, { issuer, wantsMore: state.refusing === "scope" });
       default:
         return new Response(null, { status: 404 });
     }
@@ -155,10 +154,22 @@ export async function startLeakyIssuer(): Promise<LeakyIssuer> {
 
 export interface LeakyIssuer extends AsyncDisposable {
   readonly issuer: string;
-  /** Where it refuses, and repeats what it was sent. */
-  refusing: "authorize" | "register" | "token" | "nothing";
+  /** Where it refuses, and repeats what it was sent; `scope`: its server wants more than a token allows. */
+  refusing: "authorize" | "register" | "token" | "scope" | "nothing";
   /** What it grants where it refuses nothing. */
   grant: Record<string, unknown> | null;
+}
+
+function protectedAnswer(
+  request: Request,
+  { issuer, wantsMore }: { issuer: string; wantsMore: boolean },
+): Response {
+  const sent = repeated(request);
+  const body = { error: "invalid_token", error_description: `I was sent ${sent}` };
+  const about = `resource_metadata="${issuer}/.well-known/oauth-protected-resource/mcp"`;
+  const more = wantsMore && request.headers.has("authorization");
+  const challenge = more ? `Bearer error="insufficient_scope", scope="${sent}", ${about}` : `Bearer ${about}`;
+  return Response.json(body, { status: more ? 403 : 401, headers: { "www-authenticate": challenge } });
 }
 
 function metadata(issuer: string): object {
@@ -168,6 +179,7 @@ function metadata(issuer: string): object {
     token_endpoint: `${issuer}/token`,
     registration_endpoint: `${issuer}/register`,
     revocation_endpoint: `${issuer}/revoke`,
+    userinfo_endpoint: `${issuer}/userinfo`,
     response_types_supported: ["code"],
     grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
     code_challenge_methods_supported: ["S256"],
@@ -201,7 +213,7 @@ async function grant(request: Request, { refusing, grant }: Pick<LeakyIssuer, "r
   const body = new URLSearchParams(await request.text());
   const basic = /^Basic (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
   const sent = [...body.values(), basic, basic && atob(basic), repeated(request)].join(" and ");
-  if (refusing !== "token") return Response.json(grant);
+  if (refusing !== "token") return Response.json({ ...grant, scope: `openid ${sent}` });
   const refusal = {
     error: "invalid_request",
     error_description: `I was sent ${sent}`,
