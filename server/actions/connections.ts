@@ -100,7 +100,7 @@ export const deleteConnection = defineAction({
     const given = await upstreamCredentials.listOfConnection(ctx.db, row.organization_id, row.id);
     if (!await connections.remove(ctx.db, row.organization_id, row.id)) throw missing("delete", row.id);
     ctx.upstream.forget(row.id);
-    await giveBack(ctx, given);
+    await giveBack(ctx, given, row);
     return { item };
   },
 });

@@ -9,6 +9,7 @@ import * as users from "../storage/users.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { idField, isoOf, jsonObject, line, paragraph, required } from "./fields.ts";
 import { memberEntity, toMember } from "./members.ts";
+import { giveBackAfter } from "./oauth_grants.ts";
 
 /** A tenant: connections, members and keys belong to one. */
 export const organizationEntity = z.object({
@@ -155,18 +156,21 @@ export const deleteOrganization = defineAction({
   organization: (input) => input.id,
   run: async (ctx, { id }) => {
     await ctx.audit.flush(); // its rows that still wait would come after the removal
-    await ctx.db.transaction().execute(async (db) => {
-      await users.lock(db, ctx.actor.userId); // of two removals at once the second sees what the first has left
-      await organizations.lock(db, id);
-      if ((await organizations.listOfUser(db, ctx.actor.userId)).length <= 1) {
-        throw new AppError(
-          "conflict",
-          "Cannot delete the organization: it is the last one that you belong to",
-        );
-      }
-      await organizations.remove(db, id);
-    });
+    const remove = () =>
+      ctx.db.transaction().execute(async (db) => {
+        await users.lock(db, ctx.actor.userId); // of two removals at once the second sees what the first has left
+        await organizations.lock(db, id);
+        if ((await organizations.listOfUser(db, ctx.actor.userId)).length <= 1) {
+          throw new AppError(
+            "conflict",
+            "Cannot delete the organization: it is the last one that you belong to",
+          );
+        }
+        await organizations.remove(db, id);
+      });
+    await giveBackAfter(ctx, id, remove);
     ctx.identities.forget();
+    ctx.upstream.forget();
     return { success: true, id };
   },
 });

@@ -53,6 +53,12 @@ export async function listOfConnection(
     .orderBy("created_at").orderBy("id").execute();
 }
 
+/** All credentials of an organization that an authorization server has granted. */
+export async function listGrants(db: Db, organizationId: string): Promise<CredentialRow[]> {
+  return await db.selectFrom("upstream_credentials").selectAll()
+    .where("organization_id", "=", organizationId).where("kind", "=", "oauth").execute();
+}
+
 /** Keeps a credential; one that the same owner had for the connection gives way, its id included. */
 export async function put(db: Db, row: Insertable<UpstreamCredentialsTable>): Promise<void> {
   await upsert(db, "upstream_credentials", { row, keys: ["connection_id", "owner"] });
