@@ -113,7 +113,6 @@ function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
 export function ConnectionFrame(props: ConnectionFrameProps) {
   const { shell, connection, medianMs, test, tab, children } = props;
   const state = connectionState(connection, { ...props, listed: connection.tools !== null });
-  const waiting = props.standing?.sharedAccess === "not_connected";
   const answers = state.text === "Healthy" || state.text === "Slow";
   const measured = answers && medianMs !== null && medianMs !== undefined;
   const title = tab === null || tab === "tools" ? connection.title : `${names[tab]} · ${connection.title}`;
@@ -154,11 +153,7 @@ export function ConnectionFrame(props: ConnectionFrameProps) {
         </div>
       </header>
       {tab !== "credentials" && <Needs {...props} />}
-      <TestPanel
-        test={test}
-        connection={waiting ? { ...connection, status_reason: null } : connection}
-        health={props.health}
-      />
+      <TestPanel test={test} connection={connection} health={props.health} />
       <Tabs label="Parts of the connection" tabs={tabsOf(props)} />
       {children}
     </Layout>

@@ -3,6 +3,7 @@ import type { CredentialStatus } from "../../views/credential_words.ts";
 import type { Prompt, Resource, TestResult, Tool } from "../../views/types.ts";
 import { can } from "../access/policy.ts";
 import { perform } from "../actions/action.ts";
+import { awaitsAuthorization } from "../actions/connection_status.ts";
 import { listConnectionUsage } from "../actions/connection_usage.ts";
 import { getConnection } from "../actions/connections.ts";
 import { listCredentials } from "../actions/credentials.ts";
@@ -53,7 +54,7 @@ export async function connectionFacts(c: VisitContext, test?: TestResult): Promi
   return {
     frame: {
       shell: await shellOf(c),
-      connection,
+      connection: used?.sharedAccess === "not_connected" ? withoutWaiting(connection) : connection,
       medianMs,
       counts,
       standing: used,
@@ -65,6 +66,12 @@ export async function connectionFacts(c: VisitContext, test?: TestResult): Promi
     resources,
     prompts,
   };
+}
+
+/** The connection without the words that it waits for somebody to sign in: the pages say it in their own. */
+function withoutWaiting(connection: ConnectionItem): ConnectionItem {
+  const reasons = connection.status_reason?.split("; ").filter((reason) => reason !== awaitsAuthorization);
+  return { ...connection, status_reason: reasons?.join("; ") || null };
 }
 
 /** How the credential of the reader stands; null where they may not have one. */

@@ -119,6 +119,7 @@ onScene(
       await page.goto(`${homeOf(scene)}/connections/${id}`);
       await signIn(page);
       await page.getByText("Nobody has signed in at Linear yet").waitFor();
+      assert.equal(await page.getByText("Connect to authorize").count(), 0, "it is said once");
       await page.getByRole("link", { name: "Say whose account it is to be" }).click();
       await main(page).getByRole("link", { name: "Connect Linear" }).click();
       assert.match(await main(page).innerText(), /Everybody calls as that account/);
