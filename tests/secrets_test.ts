@@ -64,6 +64,7 @@ Deno.test("secrets: what was marked is nowhere to be found", async (t) => { // C
     await t.step("the command line", () => site.command("config"));
     await site.stop();
     assert.deepEqual(site.markers.names, marked);
+    assert.match(site.log, /"level":"info","message":"stopping"/);
     const rows = [...readDatabase(`${dir}/mesh.db`)];
     await t.step("the servers' words are in the log, and secrets in them are not", () => {
       const log = rows.filter(({ where, text }) =>
@@ -80,6 +81,15 @@ Deno.test("secrets: what was marked is nowhere to be found", async (t) => { // C
     for (const [place, all] of Object.entries(places)) {
       await t.step(place, () => assert.deepEqual(site.markers.find(all), []));
     }
+    await t.step("private keys of the mesh's own are sealed", () => { // RFC 7518 section 6.2.2
+      const everything = [site.log, ...site.said.map(({ text }) => text), ...rows.map(({ text }) => text)];
+      assert.deepEqual(
+        everything.filter((text) =>
+          /"d\\*":\s*\\*"[\w-]{20}|PRIVATE KEY-----(?:\s|\\.)*[\w+/]{20}/.test(text)
+        ),
+        [],
+      );
+    });
     await t.step("the search finds what is there, encoded too", () => {
       const all = [{
         where: "here",

@@ -6,16 +6,15 @@ import type { Person, Site } from "./site.ts";
 /** Of pages that differ in the row that they show, or in a query, so many are enough. */
 const maxAlike = { rows: 120, queries: 6 };
 
+/** What is there for anybody. */
+const published = [
+  ...["/health", "/.well-known/jwks.json", "/.well-known/openid-configuration", "/oauth/client.json"],
+  ...["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/mcp"],
+];
+
 /** Opens every page to which a link leads, from the first one on; gives how many there were. */
 export async function readPages(person: Person): Promise<number> {
-  const known = new Set([
-    "/",
-    "/api/tools",
-    "/connections/import",
-    "/my-connections",
-    "/activity",
-    "/nothing",
-  ]);
+  const known = new Set(["/", "/nothing", "/api/tools", "/connections/import", ...published]);
   const alike = new Map<string, number>();
   let read = 0;
   for (const path of known) {
