@@ -124,10 +124,10 @@ export function ConnectionFrame(props: ConnectionFrameProps) {
           <div class="thing-text">
             <h1>{connection.title}</h1>
             <p class="sub mono">{addressOf(connection)}</p>
-            {props.health?.okAt && connection.status === "active" && (
+            {props.health?.ok_at && connection.status === "active" && (
               <p class="small muted">
                 {"Last answered "}
-                <Time at={props.health.okAt} />
+                <Time at={props.health.ok_at} />
               </p>
             )}
           </div>

@@ -64,10 +64,10 @@ function ConnectionRow({ item }: { item: ConnectionItem }) {
       </Cell>
       <Cell as="state">
         <Badge tone={state.tone}>{state.text}</Badge>
-        {connection.status === "error" && item.health?.okAt && (
+        {connection.status === "error" && item.health?.ok_at && (
           <p class="small muted">
             {"last answered "}
-            <Time at={item.health.okAt} />
+            <Time at={item.health.ok_at} />
           </p>
         )}
       </Cell>

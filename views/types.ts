@@ -144,11 +144,10 @@ export interface TestStage {
   detail?: string | undefined;
 }
 
-/** When a server was last asked and last answered, and how often it has not answered since. */
+/** When a server was last checked (ISO 8601), and when it last worked. */
 export interface Health {
-  checkedAt: string | null;
-  okAt: string | null;
-  failures: number;
+  checked_at: string;
+  ok_at: string | null;
 }
 
 /** What a test of a connection found; `stage` is the one that failed, `tools` how many there are. */

@@ -1,12 +1,11 @@
 import { z } from "zod";
 import { isManager } from "../access/policy.ts";
-import * as connectionHealth from "../storage/connection_health.ts";
 import * as connectionUsage from "../storage/connection_usage.ts";
 import { type Condition, listOutput } from "../storage/filters.ts";
 import { type Standing, standings } from "../storage/upstream_credentials.ts";
 import { defineAction, organizationOf } from "./action.ts";
+import { healthFields, healthOf } from "./connection_health.ts";
 import { actsForItself } from "./credentials.ts";
-import { isoOf } from "./fields.ts";
 
 const days = 7;
 
@@ -28,11 +27,7 @@ const usedConnection = z.object({
   sharedAccess: z.enum(["connected", "not_connected", "needs_attention"]).nullable().describe(
     "How the access stands that somebody signs in for on behalf of all; null where there is no such thing",
   ),
-  health: z.object({
-    checkedAt: z.string().nullable(),
-    okAt: z.string().nullable().describe("When it last answered as it should"),
-    failures: z.int().describe("Checks in a row that failed"),
-  }).nullable().describe("Of the checks in the background; null before the first"),
+  health: healthFields.nullable().describe("What its last check found; null before the first"),
 });
 
 export const listConnectionUsage = defineAction({
@@ -68,13 +63,13 @@ export const listConnectionUsage = defineAction({
     });
     const shown = items.map((item) => item.id);
     const standing = await standings(ctx.db, organizationOf(ctx), shown);
-    const health = await connectionHealth.list(ctx.db, organizationOf(ctx), shown);
+    const health = await healthOf(ctx, shown);
     const known = items.map((item) => ({
       ...item,
       status: item.status as "active",
       needReconnect: isManager(actor) ? standing.get(item.id)?.people ?? 0 : 0,
       sharedAccess: sharedAccess(item, standing.get(item.id)),
-      health: healthOf(health.get(item.id)),
+      health: health.get(item.id) ?? null,
     }));
     return { items: known, totalCount, hasMore: offset + items.length < totalCount };
   },
@@ -85,12 +80,6 @@ function sharedAccess(item: connectionUsage.UsedConnection, standing: Standing |
   if (!signsIn || actsForItself(item)) return null;
   if (!standing?.shared) return "not_connected" as const;
   return standing.shared === "ok" ? "connected" as const : "needs_attention" as const;
-}
-
-function healthOf(row: connectionHealth.HealthRow | undefined) {
-  if (row?.checked_at == null) return null;
-  const okAt = row.ok_at === null ? null : isoOf(row.ok_at);
-  return { checkedAt: isoOf(row.checked_at), okAt, failures: row.failures };
 }
 
 interface Narrowed {

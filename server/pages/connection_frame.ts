@@ -49,7 +49,7 @@ export async function connectionFacts(c: VisitContext, test?: TestResult): Promi
     prompts: prompts?.length ?? null,
   };
   const [used] = items;
-  const { medianMs = null, health = null } = used ?? {};
+  const { medianMs = null } = used ?? {};
   const own = connection.credential_mode === "per_user" ? await ownStatus(c, id) : null;
   return {
     frame: {
@@ -58,7 +58,7 @@ export async function connectionFacts(c: VisitContext, test?: TestResult): Promi
       medianMs,
       counts,
       standing: used,
-      health,
+      health: connection.health,
       own,
       ...(test && { test }),
     },

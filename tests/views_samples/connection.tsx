@@ -14,7 +14,7 @@ function broken(say: Say): ConnectionPageProps {
     ...page,
     medianMs: null,
     connection: { ...page.connection, status: "error", status_reason: say("It did not answer within 10 s.") },
-    health: { checkedAt: ago(60_000), okAt: ago(3 * HOUR), failures: 4 },
+    health: { checked_at: ago(60_000), ok_at: ago(3 * HOUR) },
   };
 }
 

@@ -81,7 +81,7 @@ export function itemsOf(say: Say): ConnectionItem[] {
         [null, null, 1807],
         [500, 500, 400, 500, 20, 10, 5],
       ),
-      health: { checkedAt: ago(60_000), okAt: ago(3 * HOUR), failures: 4 },
+      health: { checked_at: ago(60_000), ok_at: ago(3 * HOUR) },
     },
     item(
       connectionOf(say, "Internal search", { connection_url: say("https://search.northwind.internal/mcp") }),

@@ -97,9 +97,9 @@ function Since({ health }: { health: Health }) {
   return (
     <>
       {" Checked "}
-      <Time at={health.checkedAt} />
+      <Time at={health.checked_at} />
       {", last answered "}
-      <Time at={health.okAt} />
+      <Time at={health.ok_at} />
       {"."}
     </>
   );
@@ -118,7 +118,7 @@ export function TestPanel({ test, connection, health }: {
       {!test && reason && (
         <Notice tone="bad">
           {sentence(reason)}
-          {health?.checkedAt && <Since health={health} />}
+          {health && <Since health={health} />}
         </Notice>
       )}
       {!test && connection.status === "inactive" && (
