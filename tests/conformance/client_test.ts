@@ -49,6 +49,9 @@ const stopped: Record<string, RegExp> = {
 /** Measures how long a client waits, so it runs when nothing else does. */
 const measured = "sse-retry";
 
+/** Checks that may warn: a busy machine is late, and the suite says that this is no fault. */
+const warned: Record<string, string> = { "client-sse-retry-timing": "WARNING" };
+
 const atOnce = 4;
 const taskSeconds = 25;
 
@@ -75,7 +78,7 @@ Deno.test("conformance: the client's scenarios of the first authorization throug
 function assertPassed({ checks, ends }: Results, name: string): void {
   const statuses = (checks[name] ?? []).filter(({ status }) => status !== "INFO" && status !== "SKIPPED");
   assert.notEqual(statuses.length, 0);
-  const others = statuses.filter(({ status }) => status !== "SUCCESS");
+  const others = statuses.filter(({ id, status }) => status !== "SUCCESS" && warned[id] !== status);
   assert.deepEqual(others, [], ends[name]);
   assert.match(ends[name] ?? "", stopped[name] ?? /^done$/);
 }
