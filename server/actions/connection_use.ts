@@ -6,7 +6,7 @@ import type { Diagnosed } from "../upstream/diagnosis.ts";
 import { stages } from "../upstream/diagnosis_course.ts";
 import { subjectOf } from "../upstream/diagnosis_subject.ts";
 import { isPersonal, keepFinding, recordTest, statusOf, withLostTools } from "../upstream/health_keeping.ts";
-import { secretsIn } from "../upstream/sent_secrets.ts";
+import { secretsFor } from "../upstream/sent_secrets.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { callerOf } from "./connection_asking.ts";
 import { changedConfiguration } from "./connection_changes.ts";
@@ -120,8 +120,9 @@ export const callConnectionTool = defineAction({
 async function sentTo(ctx: Context, id: string): Promise<readonly string[]> {
   const organizationId = organizationOf(ctx);
   try {
-    const peer = await ctx.upstream.peerFor(id, organizationId, { ...ctx.actor, organizationId });
-    return peer === null ? [] : secretsIn(peer.headers).filter((secret) => secret !== ctx.actor.email);
+    const caller = { ...ctx.actor, organizationId };
+    const peer = await ctx.upstream.peerFor(id, organizationId, caller);
+    return peer === null ? [] : secretsFor(peer.headers, caller);
   } catch (error) {
     if (error instanceof AppError) return [];
     throw error;

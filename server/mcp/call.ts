@@ -5,7 +5,7 @@ import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import type { Settled, Watch } from "../upstream/answer.ts";
 import type { Header } from "../upstream/credentials.ts";
-import { secretsIn } from "../upstream/sent_secrets.ts";
+import { secretsFor } from "../upstream/sent_secrets.ts";
 import type { RelayTarget } from "../upstream/upstream.ts";
 import type { EarlySession, EarlySessions } from "./early_sessions.ts";
 import type { Guard } from "./guard.ts";
@@ -141,14 +141,6 @@ function firstText(content: unknown): string | null {
   return isObject(first) && typeof first.text === "string" ? first.text.slice(0, 500) : null;
 }
 
-/** What the upstream was sent in confidence; who calls, which a template may have said too, is no secret in the log. */
-function secretsFor({ credential, actor, target }: Call): readonly string[] {
-  const secrets = secretsIn(credential);
-  if (secrets.length === 0) return secrets;
-  const open = new Set([actor.email, actor.name, actor.userId, target.organizationId, target.id]);
-  return secrets.filter((secret) => !open.has(secret));
-}
-
 /** Writes the row of a call. */
 export function recordCall(
   call: Call,
@@ -172,7 +164,7 @@ export function recordCall(
     userAgent: call.request.headers.get("user-agent"),
     upstreamStatus: call.upstreamStatus,
     requestBytes: call.requestBytes,
-    secrets: secretsFor(call),
+    secrets: secretsFor(call.credential, actor),
   });
   return recording?.catch((error: unknown) => {
     // A client that has left is not told, so the log is.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { secretsIn } from "../../server/upstream/sent_secrets.ts";
+import { secretsFor, secretsIn } from "../../server/upstream/sent_secrets.ts";
 
 Deno.test("sent secrets: values, what stands behind a scheme, words and passwords; the longest first", () => {
   const token = "quiet-heron-at-dusk";
@@ -20,4 +20,14 @@ Deno.test("sent secrets: values, what stands behind a scheme, words and password
   const lengths = secretsIn(headers).map(({ length }) => length);
   assert.deepEqual(lengths, lengths.toSorted((one, other) => other - one));
   assert.equal(secretsIn(headers), secretsIn(headers));
+});
+
+Deno.test("sent secrets: who calls is none", () => {
+  const ann = { email: "ann@example.com", name: "Ann Larsen", userId: "usr_1", organizationId: "org_1" };
+  const headers = [["x-user", "ann@example.com"], ["x-name", "Ann Larsen"], [
+    "x-who",
+    "grey-heron Ann Larsen",
+  ]] as const;
+  assert.deepEqual(secretsFor(headers, ann), ["grey-heron Ann Larsen", "grey-heron", "Larsen"]);
+  assert.deepEqual(secretsFor([], ann), []);
 });
