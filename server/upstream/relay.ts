@@ -57,7 +57,7 @@ export interface Relayed {
   readonly sessionId: string | null;
   readonly allow: string | null;
   readonly retryAfter: string | null;
-  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+  readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
 }
 
 /** JSON answers up to this many bytes are read whole, so that one that breaks off becomes a clear error. */

@@ -18,25 +18,30 @@ function journalOf({ dataDir }: Mesh): string {
   return text;
 }
 
-/** True where the row of a request is in the journal or has left that for the database, at this very moment. */
-function isRecorded(mesh: Mesh, requestId: string): boolean {
-  if (journalOf(mesh).includes(requestId)) return true;
+/** True where the row of a client is in the journal or has left that for the database, at this very moment. */
+function isRecorded(mesh: Mesh, userAgent: string): boolean {
+  if (journalOf(mesh).includes(userAgent)) return true;
   const database = new DatabaseSync(`${mesh.dataDir}/mesh.db`, { readOnly: true });
   try {
-    return database.prepare("select 1 from audit_log where request_id = ?").get(requestId) !== undefined;
+    return database.prepare("select 1 from audit_log where user_agent = ?").get(userAgent) !== undefined;
   } finally {
     database.close();
   }
 }
 
-/** Reads a body and, at the very moment when the answer is whole, says whether its row is written. */
-async function readAnswer(mesh: Mesh, response: Response, whole: RegExp): Promise<boolean> {
-  const requestId = response.headers.get("x-request-id") ?? "none";
+/** Calls and, at the very moment when the answer is whole, says whether its row is written. */
+async function recordedWith(
+  mesh: Mesh,
+  [to, sent]: Parameters<typeof post>,
+  whole = /"end":true\}/,
+): Promise<boolean> {
+  const userAgent = crypto.randomUUID();
+  const response = await post(to, sent, { headers: { "user-agent": userAgent } });
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of response.body ?? []) {
     text += decoder.decode(chunk, { stream: true });
-    if (whole.test(text.slice(-200))) return isRecorded(mesh, requestId);
+    if (whole.test(text.slice(-200))) return isRecorded(mesh, userAgent);
   }
   throw new Error(`The answer was never whole: ${text.slice(-200)}`);
 }
@@ -64,8 +69,7 @@ for (const [name, make] of forms) {
       const to = await site(mesh, upstream.url);
       for (const era of [legacy, modern]) {
         for (let round = 0; round < 5; round++) {
-          const response = await post(to, era("tools/call", call));
-          assert.equal(await readAnswer(mesh, response, /"end":true\}/), true);
+          assert.equal(await recordedWith(mesh, [to, era("tools/call", call)]), true);
         }
       }
       const outcomes = (await rowsOf(mesh, to)).map(({ outcome }) => outcome);
@@ -83,8 +87,7 @@ Deno.test("an answer that is whole is recorded: a stream that stays open after i
   await withMesh(async (mesh) => {
     const to = await site(mesh, upstream.url);
     for (let round = 0; round < 5; round++) {
-      const response = await post(to, modern("tools/call", call));
-      assert.equal(await readAnswer(mesh, response, /"end":true\}/), true);
+      assert.equal(await recordedWith(mesh, [to, modern("tools/call", call)]), true);
     }
     assert.deepEqual((await rowsOf(mesh, to)).map(({ outcome }) => outcome), Array(5).fill("ok"));
   });
@@ -95,11 +98,10 @@ Deno.test("denials, failures and answers of a filter are recorded before they ar
   await withMesh(async (mesh) => {
     const to = await site(mesh, upstream.url);
     const key = await mesh.key(to.person, { [to.connectionId]: ["echo"] });
-    const denied = await post({ ...to, key }, legacy("tools/call", { name: "rm" }));
-    assert.equal(await readAnswer(mesh, denied, /\}$/), true);
+    const denied = legacy("tools/call", { name: "rm" });
+    assert.equal(await recordedWith(mesh, [{ ...to, key }, denied], /\}$/), true);
     upstream.behave(behaviours.garbage);
-    const failed = await post({ ...to, key }, legacy("tools/list"));
-    assert.equal(await readAnswer(mesh, failed, /\}$/), true);
+    assert.equal(await recordedWith(mesh, [{ ...to, key }, legacy("tools/list")], /\}$/), true);
     assert.deepEqual((await rowsOf(mesh, to)).map(({ method, outcome }) => [method, outcome]), [
       ["tools/list", "failed"],
       ["tools/call", "denied"],
@@ -129,7 +131,6 @@ Deno.test("a row says who called what, with what and how it went", async () => {
       outcome: "failed",
       errorMessage: "no",
       userId: to.person.userId,
-      requestId: response.headers.get("x-request-id"),
       userAgent: "agent/1",
       upstreamStatus: 200,
       requestBytes: new TextEncoder().encode(sent.body).length,

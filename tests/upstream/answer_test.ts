@@ -4,16 +4,27 @@ import { parseExactly } from "../../server/upstream/json.ts";
 import { answer, source, watchFor } from "./support.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const textFrom = (body: Uint8Array) => new TextDecoder().decode(body);
+const textFrom = (body: Uint8Array | string) =>
+  typeof body === "string" ? body : new TextDecoder().decode(body);
 
 Deno.test("a whole answer passes as it came, and is settled with what it says", async () => {
   const watch = watchFor();
   const body = bytes(`{ "jsonrpc":"2.0", "id":1, "result":{"n":12345678901234567890, "é":"\\u00e9"} }`);
-  assert.equal(await wholeAnswer(body, watch, true), body);
+  assert.equal(textFrom(await wholeAnswer(body, watch, true)), textFrom(body));
   const [settled] = watch.settlements;
   assert.equal(settled?.failure, null);
   assert.equal(settled?.bytes, body.length);
   assert.deepEqual(Object.keys(settled?.answer ?? {}), ["jsonrpc", "id", "result"]);
+});
+
+Deno.test("bytes that are no text pass as the bytes that they are", async () => {
+  const mark = Uint8Array.of(0xef, 0xbb, 0xbf, ...bytes(answer()));
+  const latin = Uint8Array.from(answer({ text: "?" }), (char) => char === "?" ? 0xe9 : char.charCodeAt(0));
+  for (const body of [mark, latin]) {
+    const watch = watchFor();
+    assert.equal(await wholeAnswer(body, watch, true), body);
+    assert.equal(watch.settlements[0]?.failure, null);
+  }
 });
 
 Deno.test("the answer waits for its row", async () => {
@@ -84,7 +95,7 @@ Deno.test("an error that names no request passes untouched and counts as failed"
   // As servers answer a 400 or 404; a filter that waits for a list changes nothing in it.
   const watch = watchFor({ mustRewrite: true, rewrite: () => false });
   const body = bytes(strayError);
-  assert.equal(await wholeAnswer(body, watch, false), body);
+  assert.equal(await wholeAnswer(body, watch, false), strayError);
   assert.deepEqual(watch.settlements, [
     { answer: null, bytes: body.length, failure: "Bad Request: no session", resumable: false },
   ]);
