@@ -62,9 +62,9 @@ export class Outbound {
     const message = compose(target, request);
     const bounds = { timeoutMs: request.connectTimeoutMs ?? connectTimeoutMs, signal: request.signal };
     for (let mayRepeat = true;; mayRepeat = false) {
-      if (request.signal?.aborted) throw aborted(target, request.signal);
       const now = performance.now();
       if (this.#pool.isBehind(now)) await this.#pool.catchUp();
+      if (request.signal?.aborted) throw aborted(target, request.signal);
       const rested = mayRepeat ? this.#pool.take(target, now) : null;
       const connection = rested ?? await this.#pool.open(target, bounds);
       try {

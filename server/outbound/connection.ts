@@ -10,6 +10,8 @@ export interface Lender {
   now(): number;
   /** The count of ticks that lies this many milliseconds ahead. */
   deadlineIn(milliseconds: number): number;
+  /** Starts to send a request, now or soon; what it returns is called when the answer has begun or will not. */
+  send(start: () => void): () => void;
   /** The connection can carry another exchange. */
   returned(connection: Connection): void;
   closed(connection: Connection): void;
@@ -105,9 +107,9 @@ export class Connection {
       this.#aborted();
       throw this.#end(this.#failure);
     }
-    this.#wire.send(message.head, message.body);
+    const answered = this.#lender.send(this.#wire.request(message.head, message.body));
     try {
-      const head = await this.#readHead();
+      const head = await this.#readHead().finally(answered);
       this.#reusable = head.keepAlive;
       if (head.keepAliveSeconds !== null) {
         // The server's own limit less a second for the way there, so that it is never met.

@@ -1,6 +1,7 @@
 import { Connection, type Lender } from "./connection.ts";
 import { dial, type DialSettings, type Endpoint } from "./dial.ts";
 import { OutboundError } from "./errors.ts";
+import { Sending } from "./sending.ts";
 
 /** How many connections an origin may have, and how many of them may rest. */
 export interface PoolLimits {
@@ -33,6 +34,7 @@ export class Pool implements Lender {
   readonly #limits: PoolLimits;
   readonly #origins = new Map<string, Origin>();
   readonly #connections = new Map<Connection, Origin>();
+  readonly #sending = new Sending();
   #tick = 0;
   #tickedAt = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -104,6 +106,10 @@ export class Pool implements Lender {
 
   deadlineIn(milliseconds: number): number {
     return this.#tick + 1 + Math.ceil(milliseconds / tickMs);
+  }
+
+  send(start: () => void): () => void {
+    return this.#sending.send(start);
   }
 
   returned(connection: Connection): void {

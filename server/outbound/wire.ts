@@ -21,7 +21,7 @@ export class Wire {
   #pending: Promise<number | null> | null = null;
   #sent = 0;
   #sending: "no" | "yes" | "failed" = "no";
-  /** Bytes received since `send` was called. */
+  /** Bytes received since `request` was called. */
   received = 0;
 
   constructor(socket: Socket) {
@@ -58,14 +58,16 @@ export class Wire {
     this.#pending.then(ended, ended);
   }
 
-  /** Starts to send a request; a failure shows when reading. */
-  send(head: string, body: Uint8Array | string): void {
+  /** Takes a request and returns what starts to send it; a failure shows when reading. */
+  request(head: string, body: Uint8Array | string): () => void {
     this.received = this.#sent = 0;
     this.#sending = "yes";
-    this.#write(this.#encode(head, body)).then(
-      () => this.#sending = "no",
-      () => this.#sending = "failed",
-    );
+    const bytes = this.#encode(head, body);
+    return () =>
+      void this.#write(bytes).then(
+        () => this.#sending = "no",
+        () => this.#sending = "failed",
+      );
   }
 
   async #write(bytes: Uint8Array): Promise<void> {

@@ -104,6 +104,10 @@ for (const accepted of [0, 20]) {
     const lender: Lender = {
       now: () => 0,
       deadlineIn: () => 0,
+      send: (start) => {
+        start();
+        return () => {};
+      },
       returned: (connection) => connection.rest(),
       closed: () => {},
     };
