@@ -13,8 +13,8 @@ const linksRequired = -32042;
 /** The methods of the modern era in whose answer a server may ask for something. */
 const askingMethods: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
 
-/** How we name our own question, so that its answer is told from those to the upstream's. */
-const question = "mcp-mesh/connect";
+/** How the names of our own questions begin, so that their answers are told from those to the upstream's. */
+const ours = "mcp-mesh/";
 
 type Result = Record<string, unknown>;
 
@@ -90,7 +90,7 @@ function answerNeed(call: Call, needed: CredentialNeeded): Response {
   const { message, modern } = call;
   if (modern) {
     const asks = askingMethods.has(message.method) && opensLinks(capabilitiesOf(message)) &&
-      ownAnswer(message) === null;
+      answerTo(message, ours + needed.reason) === null;
     if (asks) return resultOf(call, questionFor(needed), "input_required");
   } else if (call.early.opensLinks(call)) {
     const elicitation = { mode: "url", elicitationId: call.requestId, url: needed.url };
@@ -107,7 +107,7 @@ function answerNeed(call: Call, needed: CredentialNeeded): Response {
 
 function questionFor(needed: CredentialNeeded): Result {
   const params = { mode: "url", url: needed.url, message: sentence(needed) };
-  return { inputRequests: { [question]: { method: "elicitation/create", params } } };
+  return { inputRequests: { [ours + needed.reason]: { method: "elicitation/create", params } } };
 }
 
 /** What the person reads beside the link. */
@@ -115,19 +115,28 @@ function sentence({ connectionTitle, missing }: CredentialNeeded): string {
   return `To use '${connectionTitle}' open this page: ${missing}`;
 }
 
-/** What the person's client has answered to our question: `accept`, `decline`, `cancel`; null where it did not. */
-export function ownAnswer({ params }: Pick<Message, "params">): string | null {
-  const { inputResponses } = params;
-  const answer = isObject(inputResponses) ? inputResponses[question] : undefined;
+/** What the person's client has answered last to a question of ours: `accept`, `decline`, `cancel`; null for nothing. */
+export function ownAnswer(message: Pick<Message, "params">): string | null {
+  const name = namesOfOurs(message).at(-1);
+  return name === undefined ? null : answerTo(message, name);
+}
+
+function answerTo({ params: { inputResponses } }: Pick<Message, "params">, name: string): string | null {
+  const answer = isObject(inputResponses) ? inputResponses[name] : undefined;
   return isObject(answer) ? String(answer.action) : null;
 }
 
-/** Takes the answer to our question out of a message, as the upstream has not asked it. */
+function namesOfOurs({ params: { inputResponses } }: Pick<Message, "params">): string[] {
+  return isObject(inputResponses) ? Object.keys(inputResponses).filter((name) => name.startsWith(ours)) : [];
+}
+
+/** Takes the answers to our questions out of a message, as the upstream has not asked them. */
 export function withoutOwnAnswer(message: Message): Message {
-  if (ownAnswer(message) === null) return message;
+  const names = namesOfOurs(message);
+  if (names.length === 0) return message;
   const { inputResponses, ...params } = message.params;
-  const { [question]: _, ...others } = inputResponses as Result;
-  const left = Object.keys(others).length === 0 ? params : { ...params, inputResponses: others };
+  const others = Object.entries(inputResponses as Result).filter(([name]) => !names.includes(name));
+  const left = others.length === 0 ? params : { ...params, inputResponses: Object.fromEntries(others) };
   return { ...message, params: left, body: { ...message.body, params: left } };
 }
 

@@ -264,6 +264,30 @@ Deno.test("a call waits for the person who has just opened the link", async () =
   });
 });
 
+Deno.test("who has connected with what the server refuses is asked again, and once for each reason", async () => {
+  await using fixture = await startFixture({ era: "modern", authorization });
+  await withMesh(async (mesh) => {
+    const to = await personalSite(mesh, fixture.url);
+    const capabilities = { elicitation: { url: {} } };
+    const call = { name: "echo", arguments: { text: "x" } };
+    const ask = async (inputResponses: Json) => {
+      const answer = await answerOf(
+        await post(to, modern("tools/call", { ...call, inputResponses }, { capabilities })),
+      );
+      return answer.result;
+    };
+    const [first = ""] = Object.keys((await ask({})).inputRequests);
+    await connectPerson(mesh, to, "stale-token");
+    const [second = ""] = Object.keys((await ask({ [first]: { action: "accept" } })).inputRequests);
+    assert.notEqual(second, first);
+    const told = await ask({ [second]: { action: "decline" } });
+    assert.deepEqual([told.resultType, told.isError], ["complete", true]);
+    await connectPerson(mesh, to, "ann-token");
+    const { content } = await ask({ [second]: { action: "accept" } });
+    assert.equal(content[0].text, "x");
+  });
+});
+
 Deno.test("a secret that the server refuses needs attention, and nobody sees the refusal itself", async () => {
   await using fixture = await startFixture({ authorization });
   await withMesh(async (mesh) => {
