@@ -98,11 +98,23 @@ async function open({ url, key, task, visit }: Opening): Promise<Session> {
     return params.mode === "url" ? { action: "accept" } : { action: "accept", content };
   });
   const headers = { authorization: `Bearer ${key}` };
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
+  // Where the suite's own client would end with its process: closing leaves a stream open that was resumed.
+  const leaving = new AbortController();
+  const transport = new StreamableHTTPClientTransport(new URL(url), {
+    requestInit: { headers },
+    fetch: (input, init) => {
+      const signals = [leaving.signal, init?.signal].filter((signal) => signal instanceof AbortSignal);
+      return fetch(input, { ...init, signal: AbortSignal.any(signals) });
+    },
+  });
+  await client.connect(transport);
   return {
     client,
     call: (name, args = {}) => callWith(client, { call: { name, arguments: args }, visit }),
-    [Symbol.asyncDispose]: () => client.close(),
+    [Symbol.asyncDispose]: async () => {
+      await client.close();
+      leaving.abort();
+    },
   };
 }
 
