@@ -1,8 +1,13 @@
 import { isIP } from "node:net";
 import { Duplex } from "node:stream";
-import { connect, getCACertificates, type TLSSocket } from "node:tls";
+import * as tls from "node:tls";
 import type { TlsIdentity } from "./tls_identity.ts";
 import type { Socket } from "./wire.ts";
+
+/** The authorities that the runtime trusts; an older one names only those that it brings along. */
+function systemAuthorities(): readonly string[] {
+  return tls.getCACertificates?.("default") ?? tls.rootCertificates;
+}
 
 const pieceBytes = 16 * 1024;
 
@@ -78,7 +83,7 @@ export interface Handshake {
 /** A TLS connection that shows a client certificate; node:tls makes it, as Deno.startTls takes none. */
 export class CertifiedSocket implements Socket {
   readonly #ciphertext: Ciphertext;
-  readonly #secure: TLSSocket;
+  readonly #secure: tls.TLSSocket;
   #rest: Uint8Array = new Uint8Array(0);
   #error: Error | null = null;
   #ready = false;
@@ -89,14 +94,14 @@ export class CertifiedSocket implements Socket {
     this.#ciphertext = new Ciphertext(tcp);
     const wake = () => this.#wake();
     const trusted = [...caCerts, ...identity.caCertificates];
-    this.#secure = connect({
+    this.#secure = tls.connect({
       socket: this.#ciphertext,
       // Server name and certificate are those of the host that was asked for, not of the address. RFC 6066 section 3
       ...(isIP(host) === 0 ? { servername: host } : { host }),
       cert: identity.client?.certificate,
       key: identity.client?.key,
       // A list stands in the place of the runtime's own.
-      ...(trusted.length === 0 ? {} : { ca: [...getCACertificates("default"), ...trusted] }),
+      ...(trusted.length === 0 ? {} : { ca: [...systemAuthorities(), ...trusted] }),
       ALPNProtocols: ["http/1.1"],
     });
     this.#secure.once("secureConnect", () => this.#ready = true);
