@@ -1,4 +1,4 @@
-import type { OutboundExchange } from "./outbound/connection.ts";
+import type { Message, OutboundExchange } from "./outbound/connection.ts";
 import { type DialSettings, systemResolve } from "./outbound/dial.ts";
 import { OutboundError } from "./outbound/errors.ts";
 import { follow, type OutboundInit } from "./outbound/follow.ts";
@@ -29,6 +29,13 @@ export interface OutboundOptions extends PolicyOptions {
   maxIdle?: number;
 }
 
+/** One request on its way. */
+interface Attempt {
+  readonly target: OutboundTarget;
+  readonly request: OutboundRequest;
+  readonly message: Message;
+}
+
 const connectTimeoutMs = 10_000;
 
 /** The one HTTP client of the program: it connects to nothing that the outbound policy does not permit. */
@@ -57,22 +64,30 @@ export class Outbound {
     return parseTarget(url, tlsIdentity(tls));
   }
 
-  /** Sends one request; follows no redirect, takes any status for an answer; throws OutboundError. */
-  async exchange(target: OutboundTarget, request: OutboundRequest): Promise<OutboundExchange> {
-    const message = compose(target, request);
-    const bounds = { timeoutMs: request.connectTimeoutMs ?? connectTimeoutMs, signal: request.signal };
-    for (let mayRepeat = true;; mayRepeat = false) {
+  /** Sends one request; follows no redirect, takes any status for an answer; rejects with OutboundError. */
+  exchange(target: OutboundTarget, request: OutboundRequest): Promise<OutboundExchange> {
+    try {
+      const attempt = { target, request, message: compose(target, request) };
       const now = performance.now();
-      if (this.#pool.isBehind(now)) await this.#pool.catchUp();
-      if (request.signal?.aborted) throw aborted(target, request.signal);
-      const rested = mayRepeat ? this.#pool.take(target, now) : null;
-      const connection = rested ?? await this.#pool.open(target, bounds);
-      try {
-        return await connection.exchange(message, request);
-      } catch (error) {
-        if (!mayRepeat || !await connection.mayRepeat(message.method)) throw error;
-      }
+      const busy = this.#pool.isBehind(now) || request.signal?.aborted;
+      const rested = busy ? null : this.#pool.take(target, now);
+      if (rested === null) return this.#attempt(attempt, true);
+      return rested.exchange(attempt.message, request, () => this.#attempt(attempt, false));
+    } catch (error) {
+      return Promise.reject(error);
     }
+  }
+
+  /** The same where something may have to be waited for first. */
+  async #attempt(attempt: Attempt, mayRepeat: boolean): Promise<OutboundExchange> {
+    const { target, request, message } = attempt;
+    if (this.#pool.isBehind(performance.now())) await this.#pool.catchUp();
+    if (request.signal?.aborted) throw aborted(target, request.signal);
+    const rested = mayRepeat ? this.#pool.take(target, performance.now()) : null;
+    if (rested) return await rested.exchange(message, request, () => this.#attempt(attempt, false));
+    const bounds = { timeoutMs: request.connectTimeoutMs ?? connectTimeoutMs, signal: request.signal };
+    const connection = await this.#pool.open(target, bounds);
+    return await connection.exchange(message, request);
   }
 
   /**

@@ -60,6 +60,7 @@ class Answer implements OutboundExchange {
   }
 }
 
+const noLimits: Limits = {};
 const maxHeadBytes = 64 * 1024;
 const wholeBodyBytes = 64 * 1024;
 const maxInterim = 16;
@@ -76,11 +77,14 @@ export class Connection {
   readonly #aborted: () => void;
   #busy = false;
   #uses = 0;
-  #limits: Limits = {};
+  #limits = noLimits;
   #stage: OutboundStage = "headers";
   #failure: OutboundError | null = null;
   #allowedBytes = Infinity;
   #reusable = true;
+  /** Bytes in the buffer that hold no end of a head, and heads before the final one. */
+  #scanned = 0;
+  #interim = 0;
 
   closed = false;
   /** The lender's count of ticks at which the current wait has taken too long; 0 is never. */
@@ -99,26 +103,44 @@ export class Connection {
     this.#aborted = () => this.#fail("aborted", "the caller ended the exchange", this.#limits.signal?.reason);
   }
 
-  /** Sends a request and reads the answer, its body too when that is small; throws OutboundError. */
-  async exchange(message: Message, limits: Limits): Promise<OutboundExchange> {
+  /**
+   * Sends a request and reads the answer, its body too when that is small; throws OutboundError. Where the request
+   * failed and may be sent once more, that is left to `again`.
+   */
+  async exchange(
+    message: Message,
+    limits: Limits,
+    again?: () => Promise<OutboundExchange>,
+  ): Promise<OutboundExchange> {
     this.#begin(limits);
     // Waiting for a connection, the caller may have left without an event that could still be heard.
     if (limits.signal?.aborted) {
       this.#aborted();
       throw this.#end(this.#failure);
     }
-    const answered = this.#lender.send(this.#wire.request(message.head, message.body));
     try {
-      const head = await this.#readHead().finally(answered);
+      const answered = this.#lender.send(this.#wire.request(message.head, message.body));
+      let head: ResponseHead | null;
+      try {
+        while ((head = this.#head()) === null) {
+          const came = this.#wire.took(await this.#wire.reading());
+          if (!came) throw new Malformed("it closed the connection without an answer");
+        }
+      } finally {
+        answered();
+      }
       this.#reusable = head.keepAlive;
       if (head.keepAliveSeconds !== null) {
         // The server's own limit less a second for the way there, so that it is never met.
         this.idleLimitMs = Math.min(idleLimitMs, head.keepAliveSeconds * 1000 - 1000);
       }
       this.#stage = "body";
-      return await this.#answer(message.method, head);
+      const answer = this.#answer(message.method, head);
+      return answer instanceof Promise ? await answer : answer;
     } catch (error) {
-      throw this.#end(error);
+      const failure = this.#end(error);
+      if (again !== undefined && await this.#mayRepeat(message.method)) return await again();
+      throw failure;
     }
   }
 
@@ -128,7 +150,7 @@ export class Connection {
    * may have acted, so a request that is not idempotent is repeated only if none of it was sent
    * (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
    */
-  async mayRepeat(method: string): Promise<boolean> {
+  async #mayRepeat(method: string): Promise<boolean> {
     if (this.#uses < 2 || this.#failure !== null || this.#wire.received > 0) return false;
     if (idempotent.has(method)) return true;
     // The outcome of the write may arrive just after that of the read.
@@ -151,7 +173,7 @@ export class Connection {
     this.deadline = 0;
     this.#wire.close();
     this.#limits.signal?.removeEventListener("abort", this.#aborted);
-    this.#limits = {};
+    this.#limits = noLimits;
     this.#lender.closed(this);
   }
 
@@ -171,30 +193,31 @@ export class Connection {
     this.#uses++;
     this.#limits = limits;
     this.#stage = "headers";
+    this.#scanned = this.#interim = 0;
     this.#allowedBytes = limits.maxBodyBytes ?? Infinity;
     this.deadline = limits.headersTimeoutMs ? this.#lender.deadlineIn(limits.headersTimeoutMs) : 0;
     limits.signal?.addEventListener("abort", this.#aborted);
   }
 
-  async #readHead(): Promise<ResponseHead> {
-    for (let interim = 0, scanned = 0;;) {
-      const length = headLength(this.#wire.view(), scanned);
-      if (length > 0) {
-        const head = parseHead(this.#wire.takeText(length));
-        if (head.status >= 200) return head;
-        // 100 and 103 announce, 101 would change the protocol, which was not asked for (RFC 9110 section 15.2).
-        if (head.status === 101) throw new Malformed("it switched protocols");
-        if (++interim > maxInterim) throw new Malformed("it sent too many interim answers");
-        scanned = 0;
-        continue;
+  /** The head of the answer; null while it has not arrived. */
+  #head(): ResponseHead | null {
+    for (;;) {
+      const length = headLength(this.#wire.view(), this.#scanned);
+      if (length === 0) {
+        this.#scanned = Math.max(0, this.#wire.buffered - 3);
+        if (this.#wire.buffered >= maxHeadBytes) throw new Malformed("its headers are too long");
+        return null;
       }
-      scanned = Math.max(0, this.#wire.buffered - 3);
-      if (this.#wire.buffered >= maxHeadBytes) throw new Malformed("its headers are too long");
-      if (!await this.#wire.fill()) throw new Malformed("it closed the connection without an answer");
+      const head = parseHead(this.#wire.takeText(length));
+      if (head.status >= 200) return head;
+      // 100 and 103 announce, 101 would change the protocol, which was not asked for (RFC 9110 section 15.2).
+      if (head.status === 101) throw new Malformed("it switched protocols");
+      if (++this.#interim > maxInterim) throw new Malformed("it sent too many interim answers");
+      this.#scanned = 0;
     }
   }
 
-  async #answer(method: string, head: ResponseHead): Promise<OutboundExchange> {
+  #answer(method: string, head: ResponseHead): OutboundExchange | Promise<OutboundExchange> {
     const { status, headers } = head;
     // RFC 9112 section 6.3, rules 1, 3, 5 and 7
     if (method === "HEAD" || status === 204 || status === 304) {
@@ -203,9 +226,11 @@ export class Connection {
     }
     if (head.contentLength !== null) {
       if (head.contentLength > this.#allowedBytes) throw this.#tooLarge();
-      const body = new LengthBody(this.#wire, head.contentLength);
-      if (head.contentLength > wholeBodyBytes) return new Answer(status, headers, this.#stream(body));
-      const whole = await body.whole(() => this.#awaitBytes());
+      if (head.contentLength > wholeBodyBytes) {
+        return new Answer(status, headers, this.#stream(new LengthBody(this.#wire, head.contentLength)));
+      }
+      if (head.contentLength > this.#wire.buffered) return this.#whole(head, head.contentLength);
+      const whole = this.#wire.takeBytes(head.contentLength);
       this.#finish();
       return new Answer(status, headers, whole);
     }
@@ -218,6 +243,12 @@ export class Connection {
     if (!body.done) return new Answer(status, headers, this.#stream(body, first));
     this.#finish();
     return new Answer(status, headers, first);
+  }
+
+  async #whole({ status, headers }: ResponseHead, length: number): Promise<OutboundExchange> {
+    const whole = await new LengthBody(this.#wire, length).whole(() => this.#awaitBytes());
+    this.#finish();
+    return new Answer(status, headers, whole);
   }
 
   #stream(body: BodyReader, first?: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -278,7 +309,7 @@ export class Connection {
     }
     this.deadline = 0;
     this.#limits.signal?.removeEventListener("abort", this.#aborted);
-    this.#limits = {};
+    this.#limits = noLimits;
     this.#lender.returned(this);
   }
 

@@ -114,7 +114,7 @@ export class Pool implements Lender {
 
   returned(connection: Connection): void {
     const origin = this.#connections.get(connection)!;
-    const next = first(origin.line);
+    const next = origin.line.size > 0 ? first(origin.line) : undefined;
     if (next) next(connection);
     else if (this.#closing || origin.idle.length >= this.#limits.maxIdle) connection.destroy();
     else {

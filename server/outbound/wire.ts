@@ -9,16 +9,20 @@ export interface Socket {
 }
 
 const inputBytes = 16 * 1024;
+const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 /** A socket with its buffers: bytes received and not yet taken, and how much of a request was sent. */
 export class Wire {
   readonly #socket: Socket;
-  #input: Buffer = Buffer.alloc(inputBytes);
+  #input = new Uint8Array(inputBytes);
+  /** The same bytes, to be read as characters. */
+  #characters = Buffer.from(this.#input.buffer);
   readonly #output = new Uint8Array(inputBytes);
   #start = 0;
   #end = 0;
   #pending: Promise<number | null> | null = null;
+  #request: Uint8Array = nothing;
   #sent = 0;
   #sending: "no" | "yes" | "failed" = "no";
   /** Bytes received since `request` was called. */
@@ -62,18 +66,20 @@ export class Wire {
   request(head: string, body: Uint8Array | string): () => void {
     this.received = this.#sent = 0;
     this.#sending = "yes";
-    const bytes = this.#encode(head, body);
-    return () =>
-      void this.#write(bytes).then(
-        () => this.#sending = "no",
-        () => this.#sending = "failed",
-      );
+    this.#request = this.#encode(head, body);
+    return this.#send;
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
-    this.#sent = await this.#socket.write(bytes);
-    while (this.#sent < bytes.length) this.#sent += await this.#socket.write(bytes.subarray(this.#sent));
-  }
+  readonly #send = (): void => void this.#socket.write(this.#request).then(this.#wrote, this.#notWritten);
+
+  readonly #wrote = (count: number): void => {
+    this.#sent += count;
+    this.#request = this.#request.subarray(count);
+    if (this.#request.length > 0) this.#send();
+    else this.#sending = "no";
+  };
+
+  readonly #notWritten = (): void => void (this.#sending = "failed");
 
   // One piece, so that a request usually is one segment and one system call.
   #encode(head: string, body: Uint8Array | string): Uint8Array {
@@ -95,25 +101,34 @@ export class Wire {
 
   /** Waits for more bytes in the buffer; false at the end of the stream. */
   async fill(): Promise<boolean> {
-    let reading = this.#pending;
+    return this.took(await this.reading());
+  }
+
+  /** The two halves of `fill`: what comes of the first is to be given to the second at once. */
+  reading(): Promise<number | null> {
+    const pending = this.#pending;
     this.#pending = null;
-    if (reading === null) {
-      this.#makeRoom();
-      reading = this.#socket.read(this.#input.subarray(this.#end));
-    }
-    const n = await reading;
-    if (n === null) return false;
-    this.#end += n;
-    this.received += n;
+    if (pending !== null) return pending;
+    this.#makeRoom();
+    return this.#socket.read(this.#input.subarray(this.#end));
+  }
+
+  took(count: number | null): boolean {
+    if (count === null) return false;
+    this.#end += count;
+    this.received += count;
     return true;
   }
 
   #makeRoom(): void {
     if (this.#start === this.#end) this.#start = this.#end = 0;
     if (this.#end < this.#input.length) return;
-    const whole = this.#start > 0 ? this.#input : Buffer.alloc(this.#input.length * 2);
-    this.#input.copy(whole, 0, this.#start, this.#end);
-    this.#input = whole;
+    const kept = this.#input.subarray(this.#start, this.#end);
+    if (this.#start === 0) {
+      this.#input = new Uint8Array(this.#input.length * 2);
+      this.#characters = Buffer.from(this.#input.buffer);
+    }
+    this.#input.set(kept);
     this.#end -= this.#start;
     this.#start = 0;
   }
@@ -139,6 +154,13 @@ export class Wire {
   takeText(count: number): string {
     const from = this.#start;
     this.#start += count;
-    return this.#input.toString("latin1", from, this.#start);
+    return this.#characters.toString("latin1", from, this.#start);
+  }
+
+  /** Takes a copy of the first `count` buffered bytes. */
+  takeBytes(count: number): Uint8Array<ArrayBuffer> {
+    const from = this.#start;
+    this.#start += count;
+    return this.#input.slice(from, this.#start);
   }
 }
