@@ -1,4 +1,5 @@
-import type { Message, OutboundExchange } from "./outbound/connection.ts";
+import type { OutboundExchange } from "./outbound/answer.ts";
+import type { Message } from "./outbound/connection.ts";
 import { type DialSettings, systemResolve } from "./outbound/dial.ts";
 import { OutboundError } from "./outbound/errors.ts";
 import { follow, type OutboundInit } from "./outbound/follow.ts";
@@ -9,7 +10,7 @@ import { Lingering } from "./outbound/tls.ts";
 import { tlsIdentity, type TlsOptions } from "./outbound/tls_identity.ts";
 import { compose, type OutboundRequest, type OutboundTarget, parseTarget } from "./outbound/request.ts";
 
-export type { OutboundExchange } from "./outbound/connection.ts";
+export type { OutboundExchange } from "./outbound/answer.ts";
 export { OutboundError, type OutboundStage } from "./outbound/errors.ts";
 export type { OutboundInit } from "./outbound/follow.ts";
 export { parseOutboundAllow } from "./outbound/policy.ts";

@@ -9,8 +9,8 @@ export function can(actor: Actor, resource: string, action: string): boolean {
 
 /** True where the actor may do anything at all with a connection or gateway. */
 export function canReach(actor: Pick<Actor, "roles" | "limits">, resource: string): boolean {
-  const byRole = actor.roles.some((role) => entriesFor(powerOf(role).grants, resource).length > 0);
-  return byRole && (actor.limits === null || entriesFor(actor.limits, resource).length > 0);
+  const byRole = actor.roles.some((role) => grantsAny(powerOf(role).grants, resource));
+  return byRole && (actor.limits === null || grantsAny(actor.limits, resource));
 }
 
 /** True where a person may do all of it themselves, but has not allowed it to the client whose token this is. */
@@ -27,19 +27,22 @@ function allowedByRole(actor: Actor, resource: string, action: string): boolean 
   });
 }
 
+/** Action entries apply to a resource from its own id, its kind and `*`. */
 function grants(permissions: Permissions, resource: string, action: string): boolean {
-  return entriesFor(permissions, resource).some((entry) => matches(entry, resource, action));
+  const granted = (entries: readonly string[]) => entries.some((entry) => matches(entry, resource, action));
+  return granted(entriesOf(permissions, resource)) || granted(entriesOf(permissions, "*")) ||
+    granted(entriesOf(permissions, kindOf(resource)));
 }
 
-/** The action entries that apply to a resource, from its own id, its kind and `*`. */
-function entriesFor(permissions: Permissions, resource: string): readonly string[] {
-  const own = entriesOf(permissions, resource);
-  const any = resource === "*" ? none : entriesOf(permissions, "*");
+/** True where there are entries for a resource, whatever they allow. */
+function grantsAny(permissions: Permissions, resource: string): boolean {
+  return [resource, "*", kindOf(resource)].some((name) => entriesOf(permissions, name).length > 0);
+}
+
+/** `conn_*` for a connection; a resource without a kind for itself. */
+function kindOf(resource: string): string {
   const end = resource.indexOf("_") + 1;
-  const kind = end === 0 || resource.endsWith("*")
-    ? none
-    : entriesOf(permissions, `${resource.slice(0, end)}*`);
-  return kind.length === 0 && any.length === 0 ? own : [...own, ...kind, ...any];
+  return end === 0 || resource.endsWith("*") ? resource : `${resource.slice(0, end)}*`;
 }
 
 const none: readonly string[] = [];

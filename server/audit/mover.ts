@@ -13,8 +13,8 @@ import { textsOf } from "./segment.ts";
 const batch = { lines: 64, bytes: 256 * 1024 };
 /** What a thread of its own is given at once: calls go on meanwhile, but other writers wait for it. */
 const threadBatch = { lines: 256, bytes: 1024 * 1024 };
-/** So much waiting, while calls come in, is worth a thread of its own. */
-const threadBacklog = 512 * 1024;
+/** So much waiting, some 50,000 calls, is worth a thread of its own; less can wait until the calls are over. */
+const threadBacklog = 32 * 1024 * 1024;
 /** A thread is given up when so little came in for so long, and one that failed is followed by none as long. */
 const threadIdleMs = 20_000;
 /** Rows wait this long for company, as a row alone costs several times what it costs in a group. */

@@ -42,10 +42,13 @@ export function makeProxy(given: ProxyParts): (request: Request, connectionId: s
     running: new Running(),
     early: new EarlySessions(),
   };
-  return async (request, connectionId) => {
-    const refused = parts.guard.refusal(request.headers);
-    if (refused) return refused;
-    return parts.guard.readable(await enter(parts, request, connectionId), request.headers);
+  return (request, connectionId) => {
+    const { guard } = parts;
+    const { headers } = request;
+    const refused = guard.refusal(headers);
+    if (refused) return Promise.resolve(refused);
+    const answer = enter(parts, request, connectionId);
+    return headers.get("origin") === null ? answer : answer.then((one) => guard.readable(one, headers));
   };
 }
 
@@ -97,8 +100,8 @@ function isMember(actor: Actor | null): actor is Member {
   return actor !== null && actor.organizationId !== null;
 }
 
-async function readPost(request: Request): Promise<string> {
-  if (isJson(request.headers.get("content-type"))) return await readBody(request);
+function readPost(request: Request): Promise<string> {
+  if (isJson(request.headers.get("content-type"))) return readBody(request);
   throw new AppError(
     "unsupported_media_type",
     "Cannot read the request: its content type is not application/json",
@@ -106,15 +109,17 @@ async function readPost(request: Request): Promise<string> {
 }
 
 /** A POST: one message, checked, sent on, its answer watched for the log. */
-async function passMessage(call: Call): Promise<Response> {
+function passMessage(call: Call): Promise<Response> {
   checkShape(call);
   const refusal = refusalOf(call);
-  if (refusal) return await refuse(call, refusal);
+  if (refusal) return refuse(call, refusal);
   const ruling = ruleOf(call);
-  const tasks = ruling instanceof Promise ? await ruling : ruling;
-  if (tasks.refusal !== null) return await refuse(call, { status: 200, text: tasks.refusal });
-  if (!call.target.plain) return await passPersonal(call, (ready) => sendOn(ready, tasks));
-  return await sendOn(call, tasks);
+  return ruling instanceof Promise ? ruling.then((tasks) => passRuled(call, tasks)) : passRuled(call, ruling);
+}
+
+function passRuled(call: Call, tasks: TaskRule): Promise<Response> {
+  if (tasks.refusal !== null) return refuse(call, { status: 200, text: tasks.refusal });
+  return call.target.plain ? sendOn(call, tasks) : passPersonal(call, (ready) => sendOn(ready, tasks));
 }
 
 function checkShape({ message, modern, request }: Call): void {
@@ -202,33 +207,31 @@ async function errorText(call: Call, error: unknown): Promise<string> {
   return await answer.text();
 }
 
-async function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Relayed> {
+function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Relayed> {
   const { services, lifecycle, message } = call;
   const watch = watchCall(call, tasks);
   const headers = requestHeaders(call, call.modern, message.method);
   lifecycle.enter();
-  try {
-    return await relay(services.outbound, call.target, {
-      method: "POST",
-      headers,
-      body: JSON.stringify(message.body),
-      credential: call.credential,
-      watch,
-      timeoutMs: call.target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
-      renew: renewal(call, message),
-      signal,
-      log: services.log,
-      done: () => lifecycle.leave(),
-      onStop: (stop) => watch.endless ? lifecycle.endless(stop) : call.running.add(call, stop),
-      seen: (status) => call.upstreamStatus = status,
-    });
-  } catch (error) {
-    // Recorded as denied with the answer that says so.
-    if (error instanceof CredentialNeeded) throw error;
-    const failure = error instanceof AppError ? error.message : "Internal error";
-    await watch.settle({ answer: null, bytes: 0, failure, resumable: false });
-    throw error;
-  }
+  return relay(services.outbound, call.target, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(message.body),
+    credential: call.credential,
+    watch,
+    timeoutMs: call.target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
+    renew: renewal(call, message),
+    signal,
+    log: services.log,
+    failed: (error) => {
+      // Recorded as denied with the answer that says so.
+      if (error instanceof CredentialNeeded) return undefined;
+      const failure = error instanceof AppError ? error.message : "Internal error";
+      return watch.settle({ answer: null, bytes: 0, failure, resumable: false });
+    },
+    done: () => lifecycle.leave(),
+    onStop: (stop) => watch.endless ? lifecycle.endless(stop) : call.running.add(call, stop),
+    seen: (status) => call.upstreamStatus = status,
+  });
 }
 
 /** A call that the policy, its owner or the connection's status forbids: recorded, and told as its caller understands. */

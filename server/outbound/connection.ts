@@ -1,3 +1,4 @@
+import { Answer, type OutboundExchange, TextAnswer } from "./answer.ts";
 import { type BodyReader, ChunkedBody, CloseBody, LengthBody } from "./body.ts";
 import { OutboundError, type OutboundStage } from "./errors.ts";
 import { headLength, Malformed, parseHead, type ResponseHead } from "./head.ts";
@@ -32,32 +33,6 @@ export interface Message {
   readonly method: string;
   readonly head: string;
   readonly body: Uint8Array | string;
-}
-
-/** An answer; its body is whole when small, a stream when large or of unknown length, null when there is none. */
-export interface OutboundExchange {
-  readonly status: number;
-  /** Names in lower case, in the order received. */
-  readonly headers: [name: string, value: string][];
-  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null;
-  /** The value of a header by its lower-case name, several joined by commas; null when absent. */
-  header(name: string): string | null;
-}
-
-class Answer implements OutboundExchange {
-  constructor(
-    readonly status: number,
-    readonly headers: [name: string, value: string][],
-    readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null,
-  ) {}
-
-  header(name: string): string | null {
-    let found: string | null = null;
-    for (const [key, value] of this.headers) {
-      if (key === name) found = found === null ? value : `${found}, ${value}`;
-    }
-    return found;
-  }
 }
 
 const noLimits: Limits = {};
@@ -218,37 +193,37 @@ export class Connection {
   }
 
   #answer(method: string, head: ResponseHead): OutboundExchange | Promise<OutboundExchange> {
-    const { status, headers } = head;
+    const { status } = head;
     // RFC 9112 section 6.3, rules 1, 3, 5 and 7
     if (method === "HEAD" || status === 204 || status === 304) {
       this.#finish();
-      return new Answer(status, headers, null);
+      return new Answer(head, null);
     }
     if (head.contentLength !== null) {
       if (head.contentLength > this.#allowedBytes) throw this.#tooLarge();
       if (head.contentLength > wholeBodyBytes) {
-        return new Answer(status, headers, this.#stream(new LengthBody(this.#wire, head.contentLength)));
+        return new Answer(head, this.#stream(new LengthBody(this.#wire, head.contentLength)));
       }
       if (head.contentLength > this.#wire.buffered) return this.#whole(head, head.contentLength);
-      const whole = this.#wire.takeBytes(head.contentLength);
+      const whole = this.#wire.takeText(head.contentLength);
       this.#finish();
-      return new Answer(status, headers, whole);
+      return new TextAnswer(head, whole);
     }
     if (!head.chunked) {
       this.#reusable = false;
-      return new Answer(status, headers, this.#stream(new CloseBody(this.#wire)));
+      return new Answer(head, this.#stream(new CloseBody(this.#wire)));
     }
     const body = new ChunkedBody(this.#wire);
     const first = this.#counted(body.arrived());
-    if (!body.done) return new Answer(status, headers, this.#stream(body, first));
+    if (!body.done) return new Answer(head, this.#stream(body, first));
     this.#finish();
-    return new Answer(status, headers, first);
+    return new Answer(head, first);
   }
 
-  async #whole({ status, headers }: ResponseHead, length: number): Promise<OutboundExchange> {
+  async #whole(head: ResponseHead, length: number): Promise<OutboundExchange> {
     const whole = await new LengthBody(this.#wire, length).whole(() => this.#awaitBytes());
     this.#finish();
-    return new Answer(status, headers, whole);
+    return new Answer(head, whole);
   }
 
   #stream(body: BodyReader, first?: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -1,4 +1,4 @@
-import type { OutboundExchange } from "./connection.ts";
+import type { OutboundExchange } from "./answer.ts";
 import { OutboundError } from "./errors.ts";
 import { ownHeaders } from "./head.ts";
 import { type OutboundRequest, type OutboundTarget, parseTarget } from "./request.ts";

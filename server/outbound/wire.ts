@@ -156,11 +156,4 @@ export class Wire {
     this.#start += count;
     return this.#characters.toString("latin1", from, this.#start);
   }
-
-  /** Takes a copy of the first `count` buffered bytes. */
-  takeBytes(count: number): Uint8Array<ArrayBuffer> {
-    const from = this.#start;
-    this.#start += count;
-    return this.#input.slice(from, this.#start);
-  }
 }

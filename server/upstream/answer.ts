@@ -85,35 +85,39 @@ export class NotTheAnswer extends Error {
   override readonly name = "NotTheAnswer";
 }
 
+/** The bytes, or where they are ASCII the text. */
+type WholeAnswer = Uint8Array<ArrayBuffer> | string;
+
 /**
- * A whole JSON answer: read, changed where it must be, settled, handed on. Throws SyntaxError where it is not JSON
- * and, where `strict`, NotTheAnswer; else what is not the answer passes as it came.
+ * A whole JSON answer: read, changed where it must be, settled, handed on, at once where settling takes no time.
+ * Throws SyntaxError where it is not JSON and, where `strict`, NotTheAnswer; else what is not the answer passes as it
+ * came.
  */
-export async function wholeAnswer(
-  body: Uint8Array<ArrayBuffer>,
+export function wholeAnswer(
+  body: WholeAnswer,
   watch: Watch,
   strict: boolean,
-): Promise<Uint8Array<ArrayBuffer> | string> {
+): WholeAnswer | Promise<WholeAnswer> {
   if (watch.id === null && !watch.mustRewrite) {
     const settling = watch.settle({ answer: null, bytes: body.length, failure: null, resumable: false });
-    if (settling) await settling;
-    return body;
+    return settling ? settling.then(() => body) : body;
   }
   const exact = exactText(body);
-  const text = exact ?? new TextDecoder().decode(body);
+  const text = exact ?? (typeof body === "string" ? body : new TextDecoder().decode(body));
   const { answer, changed } = readResponses(text, watch);
   const failure = answer === null && watch.id !== null ? insteadOfAnswer(text) : null;
   if (failure !== null && strict) throw new NotTheAnswer(failure);
   const settling = watch.settle({ answer, bytes: body.length, failure, resumable: false });
-  if (settling) await settling;
-  return changed ?? exact ?? body;
+  const handedOn = changed ?? exact ?? body;
+  return settling ? settling.then(() => handedOn) : handedOn;
 }
 
 const exactly = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const byteOrderMark = "\uFEFF";
 
 /** The text that is written as the same bytes again, which the runtime answers faster; null where there is none. */
-function exactText(body: Uint8Array<ArrayBuffer>): string | null {
+function exactText(body: WholeAnswer): string | null {
+  if (typeof body === "string") return body;
   try {
     const text = exactly.decode(body);
     return text.startsWith(byteOrderMark) ? null : text;

@@ -43,6 +43,8 @@ export interface RelayRequest {
   readonly signal?: AbortSignal | undefined;
   /** Told the upstream's HTTP status before anything of the answer is read. */
   readonly seen: (status: number) => void;
+  /** Told, and waited for, before `relay` throws. */
+  readonly failed?: (error: unknown) => Promise<void> | undefined;
   /** Called when nothing of the exchange is left to do. */
   readonly done: () => void;
   /** Registers how an event stream is ended from our side; returns how to take that back. */
@@ -78,7 +80,8 @@ export async function relay(
     }
     checkHead(target, exchange, request);
     const contentType = exchange.header("content-type");
-    const body = await bodyOf({ target, exchange, request, contentType });
+    const found = bodyOf({ target, exchange, request, contentType });
+    const body = found instanceof Promise ? await found : found;
     streaming = body instanceof ReadableStream;
     return {
       status: exchange.status,
@@ -88,6 +91,10 @@ export async function relay(
       retryAfter: exchange.header("retry-after"),
       body,
     };
+  } catch (cause) {
+    const error = cause instanceof OutboundError ? failureOf(target, cause) : cause;
+    await request.failed?.(error);
+    throw error;
   } finally {
     if (!streaming) request.done();
   }
@@ -125,23 +132,15 @@ async function renewed(
   return await renew({ used, status, challenge: exchange.header("www-authenticate"), again });
 }
 
-async function send(
-  outbound: Outbound,
-  target: RelayTarget,
-  request: RelayRequest,
-): Promise<OutboundExchange> {
-  try {
-    return await outbound.exchange(target.target, {
-      method: request.method,
-      headers: request.headers.concat(request.credential as [string, string][]),
-      body: request.body,
-      headersTimeoutMs: request.timeoutMs,
-      idleTimeoutMs: request.watch.endless ? 0 : request.timeoutMs,
-      signal: request.signal,
-    });
-  } catch (error) {
-    throw error instanceof OutboundError ? failureOf(target, error) : error;
-  }
+function send(outbound: Outbound, target: RelayTarget, request: RelayRequest): Promise<OutboundExchange> {
+  return outbound.exchange(target.target, {
+    method: request.method,
+    headers: request.headers.concat(request.credential as [string, string][]),
+    body: request.body,
+    headersTimeoutMs: request.timeoutMs,
+    idleTimeoutMs: request.watch.endless ? 0 : request.timeoutMs,
+    signal: request.signal,
+  });
 }
 
 function failureOf(target: RelayTarget, error: OutboundError): UpstreamFailure {
@@ -212,15 +211,27 @@ interface Incoming {
   contentType: string | null;
 }
 
-async function bodyOf(incoming: Incoming): Promise<Relayed["body"]> {
-  const { body, status } = incoming.exchange;
-  if (body === null || status === 202 || status === 204) return await nothing(incoming, "nothing");
-  if (body instanceof Uint8Array && body.length === 0) return await nothing(incoming, "nothing");
-  const type = /^[^;\s]*/.exec(incoming.contentType ?? "")?.[0].toLowerCase() ?? "";
-  if (type === "text/event-stream") return await events(incoming, body);
-  if (type === "application/json") return await json(incoming, body);
-  const named = () => quote(type, secretsIn(incoming.request.credential));
-  return await nothing(incoming, type === "" ? "something without a content type" : named());
+/** What the client gets; at once where everything is there, as waiting for nothing is dear on the way of every call. */
+function bodyOf(incoming: Incoming): Relayed["body"] | Promise<Relayed["body"]> {
+  const { exchange, contentType, request } = incoming;
+  const { status, text } = exchange;
+  if (status === 202 || status === 204) return nothing(incoming, "nothing");
+  const type = mediaType(contentType ?? "");
+  if (type === "application/json" && text) return wholeJson(incoming, text);
+  const { body } = exchange;
+  if (body === null) return nothing(incoming, "nothing");
+  if (body instanceof Uint8Array && body.length === 0) return nothing(incoming, "nothing");
+  if (type === "text/event-stream") return events(incoming, body);
+  if (type === "application/json") {
+    return body instanceof Uint8Array ? wholeJson(incoming, body) : json(incoming, body);
+  }
+  const named = () => quote(type, secretsIn(request.credential));
+  return nothing(incoming, type === "" ? "something without a content type" : named());
+}
+
+function mediaType(contentType: string): string {
+  if (contentType === "application/json") return contentType;
+  return /^[^;\s]*/.exec(contentType)?.[0].toLowerCase() ?? "";
 }
 
 /** An answer without a body that a client could read; an error where the client waits for one. */
@@ -245,8 +256,7 @@ async function nothing({ target, exchange, request }: Incoming, what: string): P
   return null;
 }
 
-async function events(incoming: Incoming, body: Body): Promise<Relayed["body"]> {
-  const { target, request } = incoming;
+async function events({ target, request }: Incoming, body: Body): Promise<Relayed["body"]> {
   const options = passing(target, request);
   if (body instanceof Uint8Array) {
     try {
@@ -266,11 +276,27 @@ async function events(incoming: Incoming, body: Body): Promise<Relayed["body"]> 
   return passage.stream();
 }
 
-async function json(incoming: Incoming, body: Body): Promise<Relayed["body"]> {
-  const { target, exchange, request } = incoming;
+function wholeJson(
+  { target, exchange, request }: Incoming,
+  body: string | Uint8Array<ArrayBuffer>,
+): Relayed["body"] | Promise<Relayed["body"]> {
+  try {
+    const whole = wholeAnswer(body, request.watch, exchange.status === 200);
+    if (!(whole instanceof Promise)) return whole;
+    return whole.catch((cause) => {
+      throw bodyFailure(target, request, cause);
+    });
+  } catch (cause) {
+    throw bodyFailure(target, request, cause);
+  }
+}
+
+async function json(
+  { target, exchange, request }: Incoming,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<Relayed["body"]> {
   const { watch } = request;
   try {
-    if (body instanceof Uint8Array) return await wholeAnswer(body, watch, exchange.status === 200);
     const limit = watch.mustRewrite ? maxListLength : maxAnswerBytes;
     if (Number(exchange.header("content-length") ?? 0) > limit) throw new TooLong(`more than ${limit} bytes`);
     const reader = body.getReader();

@@ -29,7 +29,7 @@ Deno.test("bytes that are no text pass as the bytes that they are", async () => 
 
 Deno.test("the answer waits for its row", async () => {
   const row = Promise.withResolvers<void>();
-  const given = wholeAnswer(bytes(answer()), watchFor({ settle: () => row.promise }), true);
+  const given = Promise.resolve(wholeAnswer(bytes(answer()), watchFor({ settle: () => row.promise }), true));
   const first = await Promise.race([
     given.then(() => "answer"),
     new Promise((ready) => setTimeout(ready, 0)),
@@ -101,17 +101,17 @@ Deno.test("an error that names no request passes untouched and counts as failed"
   ]);
 });
 
-Deno.test("where an answer is due, anything else is an error that says what came", async () => {
+Deno.test("where an answer is due, anything else is an error that says what came", () => {
   const watch = watchFor();
-  await assert.rejects(wholeAnswer(bytes(strayError), watch, true), (error) => {
+  assert.throws(() => wholeAnswer(bytes(strayError), watch, true), (error) => {
     assert.ok(error instanceof NotTheAnswer);
     assert.equal(error.message, "Bad Request: no session");
     return true;
   });
   for (const text of [answer({}, "not yours"), "[]", "3", "{}"]) {
-    await assert.rejects(wholeAnswer(bytes(text), watch, true), NotTheAnswer);
+    assert.throws(() => wholeAnswer(bytes(text), watch, true), NotTheAnswer);
   }
-  await assert.rejects(wholeAnswer(bytes("\u0000{{not json"), watch, true), SyntaxError);
+  assert.throws(() => wholeAnswer(bytes("\u0000{{not json"), watch, true), SyntaxError);
   assert.deepEqual(watch.settlements, []);
 });
 
