@@ -22,6 +22,8 @@ export interface AuditOptions {
   maxBacklogBytes?: number;
   /** The URL of `db`, so that a thread of its own can write to it where much comes in. */
   databaseUrl?: string;
+  /** Bytes that wait before there is such a thread; 32 MiB by default. */
+  threadBacklogBytes?: number;
 }
 
 const defaultBacklogBytes = 256 * 1024 * 1024;
@@ -48,7 +50,8 @@ export class Audit {
     const maxBacklog = options.maxBacklogBytes ?? defaultBacklogBytes;
     const { db, log, databaseUrl } = options;
     const threadUrl = databaseUrl !== undefined && runsInThread(db) ? databaseUrl : null;
-    this.#mover = new Mover({ db, journal, log, maxBacklog, threadUrl });
+    const threadBacklog = options.threadBacklogBytes;
+    this.#mover = new Mover({ db, journal, log, maxBacklog, threadUrl, threadBacklog });
     this.#retention = new Retention({
       db: options.db,
       log: options.log,

@@ -24,6 +24,7 @@ export const clientSecretPrefix = "mesh_cs_";
 
 /** How long an answer is used again: a revocation by another process is seen within a second. */
 const freshMs = 800;
+const maxRecent = 1_000;
 const lastUsedEveryMs = 60_000;
 
 /** How long a session lives after its last use, in milliseconds. */
@@ -48,6 +49,10 @@ interface Entry {
   readonly expiresAt: number;
 }
 
+function actorOf({ actor, expiresAt }: Entry): Actor | null {
+  return Date.now() < expiresAt ? actor : null;
+}
+
 interface Lookup {
   readonly freshUntil: number;
   readonly answer: Promise<Actor | null>;
@@ -61,8 +66,9 @@ export class Identities {
   /** Apart, so that a flood of made-up keys does not push out real ones. */
   readonly #unknown = new LRUCache<string, Entry>({ max: 1_000 });
   #lookups = new Map<string, Lookup>();
-  readonly #hashes = new Map<string, string>();
-  #hashesUntil = 0;
+  /** By the token itself, for a second at most: hashing is dearer than the rest of the look-up. */
+  readonly #recent = new Map<string, Entry>();
+  #recentUntil = 0;
   readonly #writes = new Set<Promise<void>>();
 
   constructor({ db, log = new Log("error") }: { db: Db; log?: Log }) {
@@ -70,33 +76,32 @@ export class Identities {
     this.#log = log;
   }
 
-  /** The actor of an API key or access token, or null; at once where the answer is less than a second old. */
-  byBearer(token: string): Actor | null | Promise<Actor | null> {
+  /**
+   * The actor of an API key or access token, or null; at once where the answer is less than a second old. `now` is
+   * that of `performance.now`.
+   */
+  byBearer(token: string, now: number = performance.now()): Actor | null | Promise<Actor | null> {
+    const recent = this.#recent.get(token);
+    if (recent !== undefined && now < recent.freshUntil) return actorOf(recent);
     const isKey = token.length === apiKeyLength && token.startsWith(apiKeyPrefix);
     if (!isKey && !(token.length === accessTokenLength && token.startsWith(accessTokenPrefix))) return null;
-    const now = performance.now();
-    const hash = this.#hashOf(token, now);
+    const hash = hashToken(token);
     const entry = this.#known.get(hash) ?? this.#unknown.get(hash);
     if (entry !== undefined && now < entry.freshUntil) {
-      return Date.now() < entry.expiresAt ? entry.actor : null;
+      this.#remember(token, entry, now);
+      return actorOf(entry);
     }
     const running = this.#lookups.get(hash);
     if (running !== undefined && now < running.freshUntil) return running.answer;
     return this.#lookUp(hash, { isKey, freshUntil: now + freshMs });
   }
 
-  /** A token that is used again within the second is not hashed again: that is dearer than the rest of the look-up. */
-  #hashOf(token: string, now: number): string {
-    if (now > this.#hashesUntil) {
-      this.#hashes.clear();
-      this.#hashesUntil = now + 1000;
+  #remember(token: string, entry: Entry, now: number): void {
+    if (now > this.#recentUntil || this.#recent.size >= maxRecent) {
+      this.#recent.clear();
+      this.#recentUntil = now + 1000;
     }
-    let hash = this.#hashes.get(token);
-    if (hash === undefined) {
-      hash = hashToken(token);
-      if (this.#hashes.size < 1000) this.#hashes.set(token, hash);
-    }
-    return hash;
+    this.#recent.set(token, entry);
   }
 
   /** The session behind a cookie, or null where it ended; a use in its later life moves its end. */
@@ -138,6 +143,7 @@ export class Identities {
 
   /** Forgets every answer: called by whatever changes keys, tokens, members, roles or sessions. */
   forget(): void {
+    this.#recent.clear();
     this.#known.clear();
     this.#unknown.clear();
     this.#lookups = new Map(); // a lookup that is under way answers those who wait for it, nobody after them

@@ -13,7 +13,7 @@ import { textsOf } from "./segment.ts";
 const batch = { lines: 64, bytes: 256 * 1024 };
 /** What a thread of its own is given at once: calls go on meanwhile, but other writers wait for it. */
 const threadBatch = { lines: 256, bytes: 1024 * 1024 };
-/** So much waiting, some 50,000 calls, is worth a thread of its own; less can wait until the calls are over. */
+/** So many bytes, some 50,000 calls, are worth a thread of its own; fewer can wait until the calls are over. */
 const threadBacklog = 32 * 1024 * 1024;
 /** A thread is given up when so little came in for so long, and one that failed is followed by none as long. */
 const threadIdleMs = 20_000;
@@ -45,6 +45,8 @@ export interface MoverParts {
   timeoutMs?: number;
   /** The database that a thread of its own may open, where using it keeps this thread busy. */
   threadUrl?: string | null;
+  /** Bytes that wait before there is such a thread. */
+  threadBacklog?: number | undefined;
 }
 
 /** Moves lines from the journal into the database in the background, in small batches. */
@@ -55,6 +57,7 @@ export class Mover {
   readonly #maxBacklog: number;
   readonly #timeoutMs: number;
   readonly #threadUrl: string | null;
+  readonly #threadBacklog: number;
   readonly #flushes = new Set<Waiter>();
   readonly #rooms = new Set<Waiter>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -75,6 +78,7 @@ export class Mover {
     this.#maxBacklog = parts.maxBacklog;
     this.#timeoutMs = parts.timeoutMs ?? insertTimeoutMs;
     this.#threadUrl = parts.threadUrl ?? null;
+    this.#threadBacklog = parts.threadBacklog ?? threadBacklog;
   }
 
   /** Bytes that wait in the journal. */
@@ -177,7 +181,7 @@ export class Mover {
 
   /** The thread to use: while there is one, and a new one where much waits; null where this thread does it. */
   #threadFor(backlog: number): InsertThread | null {
-    if (this.#threadUrl === null || backlog < threadBacklog) return this.#thread;
+    if (this.#threadUrl === null || backlog < this.#threadBacklog) return this.#thread;
     if (this.#thread === null && performance.now() < this.#threadFailedUntil) return null;
     clearTimeout(this.#threadIdle);
     this.#threadIdle = setTimeout(() => this.#endThread(), threadIdleMs);

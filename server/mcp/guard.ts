@@ -14,6 +14,8 @@ export class Guard {
   readonly #ownHost: string;
   readonly #checkHost: boolean;
   readonly #resources: ResourceUrls;
+  /** The last that was found to be ours: nearly every request has the same. */
+  #knownHost: string | null = null;
 
   constructor(config: Pick<Config, "baseUrl" | "host">) {
     const base = new URL(config.baseUrl);
@@ -34,8 +36,11 @@ export class Guard {
     }
     if (this.#checkHost) {
       const host = headers.get("host");
-      if (host !== null && !this.#isOwnHost(host.toLowerCase())) {
-        return refuse(403, "forbidden", "Cannot accept requests for this host name");
+      if (host !== null && host !== this.#knownHost) {
+        if (!this.#isOwnHost(host.toLowerCase())) {
+          return refuse(403, "forbidden", "Cannot accept requests for this host name");
+        }
+        this.#knownHost = host;
       }
     }
     return null;
@@ -101,6 +106,8 @@ export interface Audience {
   readonly identities: Identities;
   /** `self`, `conn_...` or `gw_...`. */
   readonly resource: string;
+  /** That of `performance.now`, where the caller knows it. */
+  readonly now?: number;
 }
 
 /**
@@ -109,11 +116,11 @@ export interface Audience {
  */
 export function bearerActor(
   headers: Headers,
-  { identities, resource }: Audience,
+  { identities, resource, now }: Audience,
 ): Actor | null | Promise<Actor | null> {
   const header = headers.get("authorization");
   if (header === null || !bearer.test(header)) return null;
-  const actor = identities.byBearer(header.slice(7).trim());
+  const actor = identities.byBearer(header.slice(7).trim(), now);
   return actor instanceof Promise
     ? actor.then((found) => onlyFor(found, resource))
     : onlyFor(actor, resource);

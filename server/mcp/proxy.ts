@@ -29,9 +29,6 @@ import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 import { answerWithout, toolError } from "./unconnected.ts";
 
-/** What an id can look like; a database takes offence at some of the rest. */
-const idShape = /^[\w-]{1,64}$/;
-
 type Parts = ProxyParts & Pick<Passage, "patience" | "running" | "early">;
 
 /** The relay endpoint `/mcp/:connectionId`: POST, GET and DELETE of both protocol eras. */
@@ -59,7 +56,7 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
   const requestId = newId("req");
   let id: MessageId = null;
   try {
-    const audience = { identities: services.identities, resource: connectionId };
+    const audience = { identities: services.identities, resource: connectionId, now: began };
     const identified = bearerActor(request.headers, audience);
     const actor = identified instanceof Promise ? await identified : identified;
     if (!isMember(actor)) return parts.guard.unauthorized(request);
@@ -68,9 +65,7 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
     const text = request.method === "POST" ? await readPost(request) : null;
     const message = text === null ? null : parseMessage(text);
     id = message?.id ?? null;
-    const known = idShape.test(connectionId)
-      ? services.upstream.target(actor.organizationId, connectionId)
-      : null;
+    const known = services.upstream.target(actor.organizationId, connectionId);
     const target = known instanceof Promise ? await known : known;
     if (!target) {
       throw new AppError("not_found", `Cannot reach the connection: there is no '${connectionId}'`);

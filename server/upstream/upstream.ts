@@ -62,6 +62,9 @@ interface Known {
 /** The first revision without handshake. */
 const firstModern = "2026-07-28";
 
+/** What an id can look like; a database takes offence at some of the rest. */
+const idShape = /^[\w-]{1,64}$/;
+
 /** How long a target is taken as it is: a change made by another process takes effect within a second. */
 const validMs = 800;
 
@@ -103,6 +106,7 @@ export interface Refusal {
 /** Our client side: finds where a connection's messages go and what identifies us there. Made once. */
 export class Upstream {
   readonly #services: UpstreamServices;
+  /** By connection; an id is that of one organization. */
   readonly #known = new LRUCache<string, Known>({ max: 10_000 });
   readonly #loading = new Map<string, Promise<RelayTarget | null>>();
   readonly #holders: Holders;
@@ -121,9 +125,11 @@ export class Upstream {
    * Throws where its secret does not open, or `outbound_refused` where its address may not be reached.
    */
   target(organizationId: string, connectionId: string): RelayTarget | null | Promise<RelayTarget | null> {
-    const key = keyOf(organizationId, connectionId);
-    const known = this.#known.get(key);
+    const some = this.#known.get(connectionId);
+    const known = some?.target.organizationId === organizationId ? some : undefined;
     if (known !== undefined && performance.now() - known.checkedAt < validMs) return known.target;
+    if (!idShape.test(connectionId)) return null;
+    const key = keyOf(organizationId, connectionId);
     const loading = this.#loading.get(key);
     if (loading !== undefined) return loading;
     const started = this.#load(organizationId, connectionId, known).finally(() => {
@@ -176,10 +182,10 @@ export class Upstream {
   forget(connectionId?: string): void {
     this.#changes++;
     this.#holders.forget(connectionId);
-    for (const known of [this.#known, this.#loading]) {
-      for (const key of [...known.keys()]) {
-        if (connectionId === undefined || key.startsWith(`${connectionId} `)) known.delete(key);
-      }
+    if (connectionId === undefined) this.#known.clear();
+    else this.#known.delete(connectionId);
+    for (const key of [...this.#loading.keys()]) {
+      if (connectionId === undefined || key.startsWith(`${connectionId} `)) this.#loading.delete(key);
     }
   }
 
@@ -226,17 +232,18 @@ export class Upstream {
       known.checkedAt = checkedAt;
       return known.target;
     }
-    const key = keyOf(organizationId, connectionId);
     const row = await connections.findForRelay(db, organizationId, connectionId);
     if (row?.connection_url == null) {
-      this.#known.delete(key);
+      if (known) this.#known.delete(connectionId);
       if (row) refuseType(row);
       return null;
     }
     refuseType(row);
     const target = await this.#targetOf(row, row.connection_url);
     // What was read before a change in this process must not be kept after it.
-    if (changes === this.#changes) this.#known.set(key, { target, version: row.updated_at, checkedAt });
+    if (changes === this.#changes) {
+      this.#known.set(connectionId, { target, version: row.updated_at, checkedAt });
+    }
     return target;
   }
 

@@ -42,11 +42,13 @@ Deno.test("audit thread: a database that does not open is told for every group",
   thread.close();
 });
 
+const threadBacklogBytes = 512 * 1024;
+
 Deno.test("audit: much that waits is all moved, with and without a thread of its own", async () => {
   for (const threaded of [true, false]) {
     await withDatabase("sqlite", (url) =>
       withFolder(url, async (db, dir) => {
-        const audit = await openAudit(db, dir, threaded ? { databaseUrl: url } : {});
+        const audit = await openAudit(db, dir, threaded ? { databaseUrl: url, threadBacklogBytes } : {});
         for (const id of ids(4000)) assert.equal(audit.record(entry(id)), undefined);
         await audit.flush();
         assert.deepEqual(await requestIds(db), ids(4000));
@@ -58,7 +60,7 @@ Deno.test("audit: much that waits is all moved, with and without a thread of its
 Deno.test("audit: where a thread cannot write, the rows are moved without it", async () => {
   await withDatabase("sqlite", (url) =>
     withFolder(url, async (db, dir) => {
-      const audit = await openAudit(db, dir, { databaseUrl: "file:/proc/none/mesh.db" });
+      const audit = await openAudit(db, dir, { databaseUrl: "file:/proc/none/mesh.db", threadBacklogBytes });
       for (const id of ids(4000)) assert.equal(audit.record(entry(id)), undefined);
       await audit.flush();
       assert.deepEqual(await requestIds(db), ids(4000));
