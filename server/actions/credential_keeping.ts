@@ -1,12 +1,11 @@
 import { AppError } from "../errors.ts";
-import { newId } from "../ids.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as connections from "../storage/connections.ts";
 import * as members from "../storage/members.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import { checkHeaderValue, checkValue } from "../upstream/credentials.ts";
-import { openHeld, sealSecret, type Secret } from "../upstream/held.ts";
+import { newCredential, openHeld, type Secret } from "../upstream/held.ts";
 import type { Vault } from "../vault.ts";
 import type { Context } from "./action.ts";
 import { mask } from "./connection_fields.ts";
@@ -73,31 +72,12 @@ function refused(field: string, reason: string): AppError {
  * connection was changed meanwhile.
  */
 export async function keepGiven(ctx: Context, row: ConnectionRow, secret: Secret): Promise<void> {
-  const id = newId("cred");
-  const now = Date.now();
-  const { organization_id, connection_url: url } = row;
-  await upstreamCredentials.put(ctx.db, {
-    id,
-    organization_id,
-    connection_id: row.id,
-    owner: ctx.actor.userId,
-    kind: secret.kind,
-    sealed: await sealSecret(ctx.vault, { id, organization_id }, { secret, url }),
-    account: null,
-    issuer: null,
-    scope: null,
-    expires_at: null,
-    state: "ok",
-    reason: null,
-    version: 1,
-    claimed_by: null,
-    claimed_until: null,
-    created_by: ctx.actor.userId,
-    created_at: now,
-    updated_at: now,
-    refreshed_at: null,
-  });
-  await confirmKept(ctx, row, { id, owner: ctx.actor.userId });
+  const owner = ctx.actor.userId;
+  const { organization_id, id: connection_id, connection_url: url } = row;
+  const belonging = { organization_id, connection_id, owner, created_by: owner };
+  const credential = await newCredential(ctx.vault, belonging, { secret, url });
+  await upstreamCredentials.put(ctx.db, credential);
+  await confirmKept(ctx, row, credential);
 }
 
 /**

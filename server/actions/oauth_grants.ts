@@ -1,10 +1,9 @@
-import { newId } from "../ids.ts";
 import { describeError } from "../log.ts";
 import type { OutboundTarget } from "../outbound.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
-import { openHeld, sealSecret } from "../upstream/held.ts";
+import { contentOf, newCredential, openHeld } from "../upstream/held.ts";
 import type { Grant, Granted, OauthConnection, OauthParts } from "../upstream/oauth_client/types.ts";
 import { oauthConnectionOf } from "../upstream/oauth_settings.ts";
 import { targetFor } from "../upstream/tls_options.ts";
@@ -31,31 +30,9 @@ export async function keepGrant(
   row: Pick<ConnectionRow, "id" | "organization_id" | "connection_url">,
   { owner, granted }: { owner: string; granted: Granted },
 ): Promise<CredentialRow> {
-  const id = newId("cred");
-  const now = Date.now();
-  const { organization_id, connection_url: url } = row;
-  const secret = { kind: "oauth", grant: granted.grant } as const;
-  const credential: CredentialRow = {
-    id,
-    organization_id,
-    connection_id: row.id,
-    owner,
-    kind: "oauth",
-    sealed: await sealSecret(ctx.vault, { id, organization_id }, { secret, url }),
-    account: granted.account?.slice(0, 300) ?? null,
-    issuer: granted.grant.issuer,
-    scope: granted.scope,
-    expires_at: granted.expiresAt,
-    state: "ok",
-    reason: null,
-    version: 1,
-    claimed_by: null,
-    claimed_until: null,
-    created_by: ctx.actor.userId,
-    created_at: now,
-    updated_at: now,
-    refreshed_at: null,
-  };
+  const { organization_id, id: connection_id, connection_url: url } = row;
+  const belonging = { organization_id, connection_id, owner, created_by: ctx.actor.userId };
+  const credential = await newCredential(ctx.vault, belonging, { ...contentOf(granted), url });
   await upstreamCredentials.put(ctx.db, credential);
   ctx.upstream.forget(row.id);
   return credential;

@@ -1,7 +1,8 @@
+import { newId } from "../ids.ts";
 import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import type { Place, Vault } from "../vault.ts";
 import { type Header, headersOf } from "./credentials.ts";
-import type { Grant } from "./oauth_client/types.ts";
+import type { Grant, Granted } from "./oauth_client/types.ts";
 
 /** What somebody has given for a connection, in the clear. Never logged, never returned to a caller. */
 export type Secret =
@@ -51,6 +52,44 @@ export async function sealSecret(
     ? { headers: secret.headers }
     : { token: secret.token };
   return await vault.seal(credentialPlace(row), JSON.stringify({ ...content, ...origin }));
+}
+
+/** What a new row holds; what is left out is not known. */
+type NewContent =
+  & { readonly secret: Secret; readonly url: string | null }
+  & Partial<Pick<CredentialRow, "account" | "issuer" | "scope" | "expires_at" | "refreshed_at">>;
+
+/** What a row holds of a grant. */
+export function contentOf({ grant, account, scope, expiresAt }: Granted): Omit<NewContent, "url"> {
+  return { secret: { kind: "oauth", grant }, account, issuer: grant.issuer, scope, expires_at: expiresAt };
+}
+
+/** The row of a credential that is new, its secret sealed for the connection's `url`; it is not stored yet. */
+export async function newCredential(
+  vault: Vault,
+  belonging: Pick<CredentialRow, "organization_id" | "connection_id" | "owner" | "created_by">,
+  { secret, url, ...known }: NewContent,
+): Promise<CredentialRow> {
+  const row = { id: newId("cred"), ...belonging };
+  const now = Date.now();
+  return {
+    ...row,
+    kind: secret.kind,
+    sealed: await sealSecret(vault, row, { secret, url }),
+    account: null,
+    issuer: null,
+    scope: null,
+    expires_at: null,
+    state: "ok",
+    reason: null,
+    version: 1,
+    claimed_by: null,
+    claimed_until: null,
+    created_at: now,
+    updated_at: now,
+    refreshed_at: null,
+    ...known,
+  };
 }
 
 /** Opens a row. Throws where it was altered or moved. */

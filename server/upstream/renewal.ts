@@ -5,7 +5,7 @@ import * as connections from "../storage/connections.ts";
 import type { Db } from "../storage/dialect.ts";
 import * as credentials from "../storage/upstream_credentials.ts";
 import type { Vault } from "../vault.ts";
-import { type Held, openHeld, sealSecret } from "./held.ts";
+import { contentOf, type Held, newCredential, openHeld, sealSecret } from "./held.ts";
 import type { Granted, OauthConnection, OauthParts } from "./oauth_client/types.ts";
 import { oauthConnectionOf } from "./oauth_settings.ts";
 import { UpstreamFailure } from "./relay.ts";
@@ -247,28 +247,14 @@ export class Renewals {
     { granted, createdBy, url }: { granted: Granted; createdBy: string; url: string },
   ): Promise<void> {
     const { db, vault } = this.#services;
-    const row = { id: newId("cred"), organization_id: slot.organizationId };
-    const now = Date.now();
-    await credentials.put(db, {
-      ...row,
+    const belonging = {
+      organization_id: slot.organizationId,
       connection_id: slot.connectionId,
       owner: slot.owner,
-      kind: "oauth",
-      sealed: await sealSecret(vault, row, { secret: { kind: "oauth", grant: granted.grant }, url }),
-      account: granted.account,
-      issuer: granted.grant.issuer,
-      scope: granted.scope,
-      expires_at: granted.expiresAt,
-      state: "ok",
-      reason: null,
-      version: 1,
-      claimed_by: null,
-      claimed_until: null,
       created_by: createdBy,
-      created_at: now,
-      updated_at: now,
-      refreshed_at: now,
-    });
+    };
+    const content = { ...contentOf(granted), url, refreshed_at: Date.now() };
+    await credentials.put(db, await newCredential(vault, belonging, content));
   }
 
   /** Does what may fail for a moment, again and again for some seconds. */
