@@ -14,6 +14,9 @@ export interface Message {
   readonly body: Record<string, unknown>;
 }
 
+/** In the place of one where there is none, as in a GET: it asks for nothing but to reach the connection. */
+export const noMessage: Message = { kind: "response", id: null, method: "", params: {}, body: {} };
+
 /** JSON-RPC 2.0 error codes, and MCP's HeaderMismatch (M01). */
 export const rpcCodes = {
   parse: -32700,

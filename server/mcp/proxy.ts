@@ -17,6 +17,7 @@ import {
   isJson,
   MessageError,
   type MessageId,
+  noMessage,
   parseMessage,
   readBody,
   rpcCodes,
@@ -63,15 +64,22 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
     const room = services.audit.room();
     if (room) await room;
     const text = request.method === "POST" ? await readPost(request) : null;
-    const message = text === null ? null : parseMessage(text);
-    id = message?.id ?? null;
+    const message = text === null ? noMessage : parseMessage(text);
+    id = message.id;
     const known = services.upstream.target(actor.organizationId, connectionId);
     const target = known instanceof Promise ? await known : known;
     if (!target) {
       throw new AppError("not_found", `Cannot reach the connection: there is no '${connectionId}'`);
     }
-    const passage: Passage = {
-      ...parts,
+    // Written out, as an object that is spread into another is dear to make.
+    const call: Call = {
+      services,
+      guard: parts.guard,
+      sessions: parts.sessions,
+      lifecycle: parts.lifecycle,
+      patience: parts.patience,
+      running: parts.running,
+      early: parts.early,
       request,
       actor,
       target,
@@ -79,11 +87,12 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
       session: null,
       began,
       requestId,
+      message,
+      modern: text !== null && isModern(message, request.headers),
+      requestBytes: text === null ? 0 : Buffer.byteLength(text),
+      upstreamStatus: null,
     };
-    if (text === null || message === null) return await passStream(passage);
-    const modern = isModern(message, request.headers);
-    const requestBytes = Buffer.byteLength(text);
-    return await passMessage({ ...passage, message, modern, requestBytes, upstreamStatus: null });
+    return await (text === null ? passStream(call) : passMessage(call));
   } catch (error) {
     const answer = failed(parts, id, error);
     answer.headers.set("x-request-id", requestId);

@@ -5,21 +5,18 @@ import { relay, type Relayed } from "../upstream/relay.ts";
 import type { Passage } from "./call.ts";
 import { renewal } from "./credential_renewal.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
-import { isObject, type Message } from "./message.ts";
+import { isObject, noMessage } from "./message.ts";
 import { anyListFilter, missingAction } from "./needs.ts";
 import { passPersonalStream } from "./personal.ts";
 import { keepOwn } from "./tasks.ts";
 import { noStream } from "./unconnected.ts";
-
-/** Asks whether the actor may reach the connection at all. */
-const probe: Message = { kind: "response", id: null, method: "", params: {}, body: {} };
 
 /** A GET or DELETE of the legacy era. */
 export async function passStream(passage: Passage): Promise<Response> {
   const { request, target, lifecycle } = passage;
   const { method } = request;
   if (method !== "GET" && method !== "DELETE") return noStream("GET, POST, DELETE");
-  if (missingAction(passage.actor, target.id, probe) !== null) {
+  if (missingAction(passage.actor, target.id, noMessage) !== null) {
     throw new AppError("forbidden", `Cannot use '${target.title}': no permission on '${target.id}'`);
   }
   if (target.status === "inactive" || lifecycle.draining) {
