@@ -6,9 +6,9 @@ import { Filters, PillInput, PillSelect, SearchBox } from "./components/filters.
 import type { Choice } from "./components/form.tsx";
 import { LogFigures } from "./components/log_figures.tsx";
 import { logColumns, LogRows } from "./components/log_rows.tsx";
-import { Paging, Table } from "./components/table.tsx";
+import { Results } from "./components/table.tsx";
 import { Layout } from "./layout.tsx";
-import { paths, withQuery } from "./paths.ts";
+import { paths } from "./paths.ts";
 
 /** The query of the address: `?q=&connection=&outcome=&person=&from=&to=&page=`; days as `2026-08-22`, in UTC. */
 export interface ActivityQuery {
@@ -46,37 +46,40 @@ function isNarrowed(query: ActivityQuery): boolean {
 
 /** The rows with count and paging: the whole answer to a request of htmx for `#activity-rows`. */
 export function ActivityRows({ logs, info, query }: ActivityRowsProps) {
-  const address = (page: number) => withQuery(paths.activity, { ...query, page: page > 1 ? page : "" });
   return (
-    <div id={ROWS_ID} class="results" aria-live="polite">
-      {logs.length > 0
-        ? (
-          <Table
-            label="Calls, newest first"
-            columns={logColumns}
-            foot={<Paging info={info} href={address} target={ROWS_ID} />}
-          >
-            <LogRows logs={logs} />
-          </Table>
-        )
-        : isNarrowed(query)
-        ? (
-          <EmptyState
-            title="No call matches"
-            actions={<ButtonLink href={paths.activity}>Show all calls</ButtonLink>}
-          >
-            Try another word, or a longer period.
-          </EmptyState>
-        )
-        : (
-          <EmptyState
-            title="No calls yet"
-            actions={<ButtonLink kind="main" href={paths.connections}>Connect a client</ButtonLink>}
-          >
-            Every call through Mesh is listed here: who made it, what came back, how long it took.
-          </EmptyState>
-        )}
-    </div>
+    <Results
+      id={ROWS_ID}
+      label="Calls, newest first"
+      columns={logColumns}
+      info={info}
+      path={paths.activity}
+      query={{ ...query }}
+      empty={logs.length === 0 && (isNarrowed(query) ? <NoMatch /> : <NoCalls />)}
+    >
+      <LogRows logs={logs} />
+    </Results>
+  );
+}
+
+function NoMatch() {
+  return (
+    <EmptyState
+      title="No call matches"
+      actions={<ButtonLink href={paths.activity}>Show all calls</ButtonLink>}
+    >
+      Try another word, or a longer period.
+    </EmptyState>
+  );
+}
+
+function NoCalls() {
+  return (
+    <EmptyState
+      title="No calls yet"
+      actions={<ButtonLink kind="main" href={paths.connections}>Connect a client</ButtonLink>}
+    >
+      Every call through Mesh is listed here: who made it, what came back, how long it took.
+    </EmptyState>
   );
 }
 

@@ -9,7 +9,7 @@ import { Cell, Paging, Row, Table } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
 import { Layout } from "./layout.tsx";
-import { paths, withQuery } from "./paths.ts";
+import { paths } from "./paths.ts";
 import { permissionSummary } from "./permissions.ts";
 
 export interface ApiKeysPageProps {
@@ -72,12 +72,7 @@ export function ApiKeysPage({ shell, keys, info, titles }: ApiKeysPageProps) {
               { title: "Expires" },
               { title: "Actions", silent: true },
             ]}
-            foot={
-              <Paging
-                info={info}
-                href={(page) => withQuery(paths.apiKeys, { page: page > 1 ? page : "" })}
-              />
-            }
+            foot={<Paging info={info} path={paths.apiKeys} />}
           >
             {keys.map((apiKey) => <KeyRow key={apiKey.id} apiKey={apiKey} titles={titles} />)}
           </Table>

@@ -7,7 +7,7 @@ import { Cell, Paging, Row, Table } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
 import { Layout } from "./layout.tsx";
-import { paths, withQuery } from "./paths.ts";
+import { paths } from "./paths.ts";
 import { permissionSummary } from "./permissions.ts";
 
 /** What somebody has allowed an application. */
@@ -109,12 +109,7 @@ function Applications({ shell, applications, info }: ApplicationsPageProps) {
         { title: "Last used" },
         { title: "Actions", silent: true },
       ]}
-      foot={
-        <Paging
-          info={info}
-          href={(page) => withQuery(paths.applications, { page: page > 1 ? page : "" })}
-        />
-      }
+      foot={<Paging info={info} path={paths.applications} />}
     >
       {applications.map((application) => (
         <ApplicationRow key={application.id} application={application} shell={shell} />

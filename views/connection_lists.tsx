@@ -5,7 +5,7 @@ import { logColumns, LogRows } from "./components/log_rows.tsx";
 import { Cell, Paging, Row, Table } from "./components/table.tsx";
 import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
 import { bytes } from "./format.ts";
-import { paths, withQuery } from "./paths.ts";
+import { paths } from "./paths.ts";
 
 export interface ConnectionResourcesPageProps extends ConnectionPageProps {
   /** Null while the upstream has not said. */
@@ -106,7 +106,6 @@ export interface ConnectionActivityPageProps extends ConnectionPageProps {
 /** The calls of one connection, newest first. */
 export function ConnectionActivityPage(props: ConnectionActivityPageProps) {
   const { connection, logs, info } = props;
-  const base = paths.connectionTab(connection.id, "activity");
   return (
     <ConnectionFrame {...props} tab="activity">
       {logs.length > 0
@@ -114,7 +113,7 @@ export function ConnectionActivityPage(props: ConnectionActivityPageProps) {
           <Table
             label="Calls"
             columns={logColumns}
-            foot={<Paging info={info} href={(page) => withQuery(base, { page: page > 1 ? page : "" })} />}
+            foot={<Paging info={info} path={paths.connectionTab(connection.id, "activity")} />}
           >
             <LogRows logs={logs} withoutPlace />
           </Table>

@@ -4,12 +4,12 @@ import { ButtonLink } from "./components/button.tsx";
 import { EmptyState, PageHead } from "./components/card.tsx";
 import { Sparkline } from "./components/chart.tsx";
 import { Filters, PillSelect, SearchBox } from "./components/filters.tsx";
-import { Cell, Paging, Row, RowLink, Table } from "./components/table.tsx";
+import { Cell, Results, Row, RowLink } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import type { Standing } from "./credential_words.ts";
 import { addressOf, count, duration } from "./format.ts";
 import { Layout } from "./layout.tsx";
-import { paths, withQuery } from "./paths.ts";
+import { paths } from "./paths.ts";
 
 export type ConnectionStatusFilter = "" | "active" | "inactive" | "error";
 export type ConnectionSort = "used" | "title" | "created";
@@ -84,44 +84,37 @@ function ConnectionRow({ item }: { item: ConnectionItem }) {
 /** The rows of the list with count and paging: the whole answer to a request of htmx for `#connection-rows`. */
 export function ConnectionRows({ items, info, query, canManage }: ConnectionRowsProps) {
   const { q, status, sort } = query;
-  const address = (page: number) =>
-    withQuery(paths.connections, {
-      q,
-      status,
-      sort: sort === "used" ? "" : sort,
-      page: page > 1 ? page : "",
-    });
-  const narrowed = query.q !== "" || query.status !== "";
+  const narrowed = q !== "" || status !== "";
   return (
-    <div id={ROWS_ID} class="results" aria-live="polite">
-      {items.length > 0
-        ? (
-          <Table
-            label="Connections"
-            columns={[
-              { title: "Connection" },
-              { title: "Status" },
-              { title: "Tools", numeric: true },
-              { title: "Median", numeric: true },
-              { title: "Calls, 7 days", numeric: true },
-              { title: "Calls a day", silent: true },
-            ]}
-            foot={<Paging info={info} href={address} target={ROWS_ID} />}
-          >
-            {items.map((item) => <ConnectionRow key={item.connection.id} item={item} />)}
-          </Table>
-        )
-        : narrowed
-        ? (
-          <EmptyState
-            title="No connection matches"
-            actions={<ButtonLink href={paths.connections}>Show all connections</ButtonLink>}
-          >
-            Try another word, or another status.
-          </EmptyState>
-        )
-        : <NoConnections canManage={canManage} />}
-    </div>
+    <Results
+      id={ROWS_ID}
+      label="Connections"
+      columns={[
+        { title: "Connection" },
+        { title: "Status" },
+        { title: "Tools", numeric: true },
+        { title: "Median", numeric: true },
+        { title: "Calls, 7 days", numeric: true },
+        { title: "Calls a day", silent: true },
+      ]}
+      info={info}
+      path={paths.connections}
+      query={{ q, status, sort: sort === "used" ? "" : sort }}
+      empty={items.length === 0 && (narrowed ? <NoMatch /> : <NoConnections canManage={canManage} />)}
+    >
+      {items.map((item) => <ConnectionRow key={item.connection.id} item={item} />)}
+    </Results>
+  );
+}
+
+function NoMatch() {
+  return (
+    <EmptyState
+      title="No connection matches"
+      actions={<ButtonLink href={paths.connections}>Show all connections</ButtonLink>}
+    >
+      Try another word, or another status.
+    </EmptyState>
   );
 }
 

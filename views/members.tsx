@@ -15,7 +15,7 @@ import { Cell, Paging, Row, Table } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
 import { Layout } from "./layout.tsx";
-import { paths, withQuery } from "./paths.ts";
+import { paths } from "./paths.ts";
 
 /** Adding posts email and role to /members; changing posts role to /members/:id/role. */
 export interface MembersPageProps {
@@ -109,12 +109,7 @@ export function MembersPage(props: MembersPageProps) {
           { title: "Since" },
           { title: "Actions", silent: true },
         ]}
-        foot={
-          <Paging
-            info={info}
-            href={(page) => withQuery(paths.members, { page: page > 1 ? page : "" })}
-          />
-        }
+        foot={<Paging info={info} path={paths.members} />}
       >
         {members.map((member, index) => (
           <MemberRow key={member.id} page={props} member={member} index={index} />

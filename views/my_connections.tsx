@@ -4,7 +4,7 @@ import { Button, ButtonLink } from "./components/button.tsx";
 import { EmptyState, Notice, PageHead } from "./components/card.tsx";
 import { Filters, PillSelect, SearchBox } from "./components/filters.tsx";
 import { Form } from "./components/form.tsx";
-import { Cell, Paging, Row, RowLink, Table } from "./components/table.tsx";
+import { Cell, Results, Row, RowLink } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import {
   adviceWords,
@@ -17,7 +17,7 @@ import {
 } from "./credential_words.ts";
 import { plural } from "./format.ts";
 import { Layout } from "./layout.tsx";
-import { paths, withQuery } from "./paths.ts";
+import { paths } from "./paths.ts";
 
 /** The query of the list's address: `?q=&status=&page=`. */
 export interface MyConnectionsQuery {
@@ -120,36 +120,36 @@ function ownerWords({ account, shared }: Credential): string {
 
 /** The rows of the list with count and paging: the whole answer to a request of htmx for `#my-connection-rows`. */
 export function MyConnectionRows({ csrf, items, info, query, canManage }: MyConnectionRowsProps) {
-  const address = (page: number) => withQuery(paths.myConnections, { ...query, page: page > 1 ? page : "" });
+  const narrowed = query.q !== "" || query.status !== "";
   return (
-    <div id={ROWS_ID} class="results" aria-live="polite">
-      {items.length > 0
-        ? (
-          <Table
-            label="My connections"
-            columns={[
-              { title: "Connection" },
-              { title: "State" },
-              { title: "As whom", silent: true },
-              { title: "Since" },
-              { title: "Actions", silent: true },
-            ]}
-            foot={<Paging info={info} href={address} target={ROWS_ID} />}
-          >
-            {items.map((item) => <MyConnectionRow key={item.connection_id} item={item} csrf={csrf} />)}
-          </Table>
-        )
-        : query.q !== "" || query.status !== ""
-        ? (
-          <EmptyState
-            title="No connection matches"
-            actions={<ButtonLink href={paths.myConnections}>Show all of them</ButtonLink>}
-          >
-            Try another word, or another state.
-          </EmptyState>
-        )
-        : <NothingToConnect canManage={canManage} />}
-    </div>
+    <Results
+      id={ROWS_ID}
+      label="My connections"
+      columns={[
+        { title: "Connection" },
+        { title: "State" },
+        { title: "As whom", silent: true },
+        { title: "Since" },
+        { title: "Actions", silent: true },
+      ]}
+      info={info}
+      path={paths.myConnections}
+      query={{ ...query }}
+      empty={items.length === 0 && (narrowed ? <NoMatch /> : <NothingToConnect canManage={canManage} />)}
+    >
+      {items.map((item) => <MyConnectionRow key={item.connection_id} item={item} csrf={csrf} />)}
+    </Results>
+  );
+}
+
+function NoMatch() {
+  return (
+    <EmptyState
+      title="No connection matches"
+      actions={<ButtonLink href={paths.myConnections}>Show all of them</ButtonLink>}
+    >
+      Try another word, or another state.
+    </EmptyState>
   );
 }
 

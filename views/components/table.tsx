@@ -1,6 +1,7 @@
 import type { Child } from "hono/jsx";
 import type { PageInfo } from "../types.ts";
 import { classes, count } from "../format.ts";
+import { withQuery } from "../paths.ts";
 
 export interface Column {
   title: string;
@@ -64,10 +65,15 @@ export function RowLink({ href, children }: { href: string; children?: Child }) 
   return <a class="row-link" href={href}>{children}</a>;
 }
 
-/** Count and paging under a list; `href` makes the address of a page, `target` is the id that htmx swaps. */
-export function Paging(
-  { info, href, target }: { info: PageInfo; href: (page: number) => string; target?: string },
-) {
+/** The address of a list with what it is narrowed by; the page comes behind it. */
+interface ListAddress {
+  path: string;
+  query?: Readonly<Record<string, string>>;
+}
+
+/** Count and paging under a list; `target` is the id that htmx swaps. */
+export function Paging({ info, path, query, target }: ListAddress & { info: PageInfo; target?: string }) {
+  const href = (page: number) => withQuery(path, { ...query, page: page > 1 ? page : "" });
   const swap = (url: string) =>
     target
       ? { "hx-get": url, "hx-target": `#${target}`, "hx-swap": "outerHTML show:top", "hx-push-url": "true" }
@@ -88,5 +94,23 @@ export function Paging(
         </span>
       )}
     </nav>
+  );
+}
+
+/** A list that htmx swaps as a whole by its `id`: a table with paging, or `empty` in its place. */
+export function Results({ id, label, columns, info, empty, children, ...address }: ListAddress & {
+  id: string;
+  label: string;
+  columns: readonly Column[];
+  info: PageInfo;
+  /** False where there are rows. */
+  empty: Child;
+  children?: Child;
+}) {
+  const foot = <Paging info={info} {...address} target={id} />;
+  return (
+    <div id={id} class="results" aria-live="polite">
+      {empty || <Table label={label} columns={columns} foot={foot}>{children}</Table>}
+    </div>
   );
 }
