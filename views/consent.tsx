@@ -1,9 +1,8 @@
 import type { Child } from "hono/jsx";
 import type { FormState, PublicShell } from "./types.ts";
 import { Button, ButtonLink } from "./components/button.tsx";
-import { Notice } from "./components/card.tsx";
+import { Grant, Notice } from "./components/card.tsx";
 import { Check, Form, FormMessage, SelectField } from "./components/form.tsx";
-import { Icon } from "./components/icons.tsx";
 import { plural } from "./format.ts";
 import { AuthLayout } from "./layout.tsx";
 import { paths } from "./paths.ts";
@@ -88,19 +87,6 @@ function Organization({ asked, organizationId, form }: ConsentPageProps) {
       error={error}
       choices={asked.organizations.map(({ id, name }) => ({ value: id, text: name }))}
     />
-  );
-}
-
-function Grant({ title, note, children }: { title: string; note: string; children?: Child }) {
-  return (
-    <li>
-      <Icon name="check" />
-      <div>
-        <b>{title}</b>
-        <p class="small second">{note}</p>
-        {children}
-      </div>
-    </li>
   );
 }
 

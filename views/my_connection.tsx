@@ -2,9 +2,8 @@ import type { Child } from "hono/jsx";
 import type { ConnectionStatus, FormState, OrganizationChoice, Shell } from "./types.ts";
 import { Tile } from "./components/badge.tsx";
 import { Button, ButtonLink } from "./components/button.tsx";
-import { Fact, Facts, Notice } from "./components/card.tsx";
+import { Fact, Facts, Grant, Notice } from "./components/card.tsx";
 import { Form, FormMessage, TextField } from "./components/form.tsx";
-import { Icon } from "./components/icons.tsx";
 import { Time } from "./components/time.tsx";
 import { adviceWords, type Credential, type CredentialStatus, hostOf } from "./credential_words.ts";
 import { Layout } from "./layout.tsx";
@@ -50,18 +49,6 @@ function Question({ title, shell, name, url, lead, foot, children }: QuestionPro
   );
 }
 
-function Meaning({ title, children }: { title: string; children?: Child }) {
-  return (
-    <li>
-      <Icon name="check" />
-      <div>
-        <b>{title}</b>
-        <p class="small second">{children}</p>
-      </div>
-    </li>
-  );
-}
-
 /** What connecting means. */
 function Meanings({ item, shell }: { item: Credential; shell: Shell }) {
   const { title, type, shared } = item;
@@ -69,25 +56,28 @@ function Meanings({ item, shell }: { item: Credential; shell: Shell }) {
   return (
     <ul class="grants">
       {type === "oauth" && (
-        <Meaning title={`You sign in at ${title}`}>
-          It asks you there whether Mesh may act for you, and sends you back. Mesh never sees your password.
-        </Meaning>
+        <Grant
+          title={`You sign in at ${title}`}
+          note="It asks you there whether Mesh may act for you, and sends you back. Mesh never sees your password."
+        />
       )}
       {shared
         ? (
-          <Meaning title="Everybody calls as that account">
-            {`What the people of ${organization} may call of ${title} runs as the account that you sign in with.`}
-          </Meaning>
+          <Grant
+            title="Everybody calls as that account"
+            note={`What the people of ${organization} may call of ${title} runs as the account that you sign in with.`}
+          />
         )
         : (
-          <Meaning title="Calls run as you">
-            {`Those that you, your API keys and your applications make to ${title} through Mesh. Nobody else's.`}
-          </Meaning>
+          <Grant
+            title="Calls run as you"
+            note={`Those that you, your API keys and your applications make to ${title} through Mesh. Nobody else's.`}
+          />
         )}
-      <Meaning title={type === "oauth" ? "The access stays in the vault" : "It stays in the vault"}>
-        Encrypted, and never shown again: not to your clients, not to an administrator. You can disconnect at
-        any time.
-      </Meaning>
+      <Grant
+        title={type === "oauth" ? "The access stays in the vault" : "It stays in the vault"}
+        note="Encrypted, and never shown again: not to your clients, not to an administrator. You can disconnect at any time."
+      />
     </ul>
   );
 }

@@ -1,7 +1,7 @@
 import type { FormState, Organization, Shell, Theme } from "./types.ts";
 import { Button, ButtonLink } from "./components/button.tsx";
 import { Card, Fact, Facts, PageHead } from "./components/card.tsx";
-import { entered, Form, FormMessage, TextAreaField, TextField } from "./components/form.tsx";
+import { entered, Form, FormMessage, Segments, TextAreaField, TextField } from "./components/form.tsx";
 import { mayFound } from "./components/navigation.tsx";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
@@ -84,21 +84,7 @@ function ThemeForm({ shell }: { shell: Shell }) {
       >
         <fieldset>
           <legend class="hidden">Theme</legend>
-          <div class="segments">
-            {themes.map(({ value, text }) => (
-              <span class="segment">
-                <input
-                  type="radio"
-                  id={`theme-${value}`}
-                  name="theme"
-                  value={value}
-                  checked={value === shell.theme}
-                  data-theme=""
-                />
-                <label for={`theme-${value}`}>{text}</label>
-              </span>
-            ))}
-          </div>
+          <Segments name="theme" value={shell.theme} choices={themes} attributes={{ "data-theme": "" }} />
         </fieldset>
         <p class="field-hint">Kept in this browser.</p>
         <div class="row no-script">

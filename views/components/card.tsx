@@ -1,6 +1,7 @@
 import type { Child } from "hono/jsx";
 import type { Tone } from "./badge.tsx";
 import { classes } from "../format.ts";
+import { Icon } from "./icons.tsx";
 
 /** A panel with an optional title and actions. */
 export function Card(
@@ -81,6 +82,20 @@ export function PageHead({ title, lead, actions }: { title: Child; lead?: Child;
       </div>
       {actions && <div class="row actions">{actions}</div>}
     </header>
+  );
+}
+
+/** One of the things that somebody agrees to, in a list of the class `grants`. */
+export function Grant({ title, note, children }: { title: string; note: Child; children?: Child }) {
+  return (
+    <li>
+      <Icon name="check" />
+      <div>
+        <b>{title}</b>
+        <p class="small second">{note}</p>
+        {children}
+      </div>
+    </li>
   );
 }
 

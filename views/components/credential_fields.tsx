@@ -1,7 +1,7 @@
 import type { Child } from "hono/jsx";
 import type { Connection, FormState } from "../types.ts";
 import { CodeBlock } from "./code.tsx";
-import { Check, entered, SelectField, TextAreaField, TextField } from "./form.tsx";
+import { Check, entered, Segments, SelectField, TextAreaField, TextField } from "./form.tsx";
 
 /** How calls identify themselves to a server; `auto`: Mesh finds out. */
 export type CredentialKind = "auto" | "none" | "token" | "headers" | "oauth" | "client_credentials";
@@ -79,20 +79,7 @@ function Whose({ form, connection }: CredentialFieldsProps) {
   return (
     <fieldset>
       <legend>Whose credential</legend>
-      <div class="segments">
-        {owners.map(({ value, text }) => (
-          <span class="segment">
-            <input
-              type="radio"
-              id={`whose-${value}`}
-              name="whose"
-              value={value}
-              checked={value === whose}
-            />
-            <label for={`whose-${value}`}>{text}</label>
-          </span>
-        ))}
-      </div>
+      <Segments name="whose" value={whose} choices={owners} />
       <p class="field-hint" data-whose="shared">One for the organization; administrators look after it.</p>
       <p class="field-hint" data-whose="per_user">
         Everybody connects their own account under My connections, and calls run as them.

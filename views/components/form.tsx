@@ -187,6 +187,32 @@ export function Check({ name, value, id, checked, disabled, type = "checkbox", h
   );
 }
 
+/** A few choices beside each other, of which one holds; `attributes` go to each control. */
+export function Segments({ name, value, choices, attributes }: {
+  name: string;
+  value: string;
+  choices: readonly Choice[];
+  attributes?: Record<string, string>;
+}) {
+  return (
+    <div class="segments">
+      {choices.map((choice) => (
+        <span class="segment">
+          <input
+            type="radio"
+            id={`${name}-${choice.value}`}
+            name={name}
+            value={choice.value}
+            checked={choice.value === value}
+            {...attributes}
+          />
+          <label for={`${name}-${choice.value}`}>{choice.text}</label>
+        </span>
+      ))}
+    </div>
+  );
+}
+
 /** What is wrong with a form as a whole, announced when it appears. */
 export function FormMessage({ state }: { state: FormState | undefined }) {
   return state?.message ? <Notice tone="bad" alert>{state.message}</Notice> : null;
