@@ -1,7 +1,7 @@
 import type { Child } from "hono/jsx";
 import type { Connection, FormState } from "../types.ts";
 import { CodeBlock } from "./code.tsx";
-import { Check, entered, Segments, SelectField, TextAreaField, TextField } from "./form.tsx";
+import { Check, entered, optionalLines, Segments, SelectField, TextAreaField, TextField } from "./form.tsx";
 
 /** How calls identify themselves to a server; `auto`: Mesh finds out. */
 export type CredentialKind = "auto" | "none" | "token" | "headers" | "oauth" | "client_credentials";
@@ -112,18 +112,30 @@ function Token({ form, connection }: CredentialFieldsProps) {
   );
 }
 
-/** The OAuth client; `prefix` comes before the names of its fields, as two kinds of credential have one. */
-function Client({ form, connection, prefix, required }: CredentialFieldsProps & {
-  prefix: string;
-  required: boolean;
-}) {
+/** `prefix` comes before the names of the fields of a client, as two kinds of credential have one. */
+type ClientProps = CredentialFieldsProps & { prefix: string };
+
+/** What the settings that may be left out have in common. */
+const setting = { note: "optional", mono: true, autocomplete: "off" } as const;
+
+function kept({ connection }: ClientProps, name: string): string {
+  const value = connection?.oauth_config?.[name];
+  return typeof value === "string" ? value : "";
+}
+
+/** As `entered`, with what is stored where nothing was entered. */
+function ofClient(props: ClientProps, name: string) {
+  return entered(props.form, props.prefix + name, kept(props, name));
+}
+
+function Client(props: ClientProps & { required: boolean }) {
+  const { form, connection, prefix, required } = props;
   const known = connection?.oauth_config ?? {};
-  const kept = (name: string) => typeof known[name] === "string" ? known[name] : "";
   return (
     <>
       <div class="pair">
         <TextField
-          {...entered(form, `${prefix}client_id`, kept("client_id"))}
+          {...ofClient(props, "client_id")}
           label="Client id"
           mono
           autocomplete="off"
@@ -139,11 +151,9 @@ function Client({ form, connection, prefix, required }: CredentialFieldsProps & 
         />
       </div>
       <TextField
-        {...entered(form, `${prefix}scope`, kept("scope"))}
+        {...ofClient(props, "scope")}
         label="Scopes"
-        note="optional"
-        mono
-        autocomplete="off"
+        {...setting}
         hint="With blanks between. Left empty, Mesh asks for what the server names."
       />
     </>
@@ -158,33 +168,29 @@ const methods = [
   { value: "none", text: "Nothing (none)" },
 ];
 
-function UnusualServer({ form, connection, prefix }: CredentialFieldsProps & { prefix: string }) {
+function UnusualServer(props: ClientProps) {
+  const { form, connection, prefix } = props;
   const known = connection?.oauth_config ?? {};
-  const kept = (name: string) => typeof known[name] === "string" ? known[name] : "";
   const names = ["authorization_server", "resource", "token_endpoint_auth_method", "private_key"];
-  const open = names.some((name) => kept(name) !== "" || form?.errors?.[prefix + name]);
+  const open = names.some((name) => kept(props, name) !== "" || form?.errors?.[prefix + name]);
   return (
     <details class="fold" open={open}>
       <summary>For unusual servers</summary>
       <div class="stack">
         <TextField
-          {...entered(form, `${prefix}authorization_server`, kept("authorization_server"))}
+          {...ofClient(props, "authorization_server")}
           label="Authorization server"
-          note="optional"
-          mono
-          autocomplete="off"
+          {...setting}
           hint="Its issuer, where the server does not name it."
         />
         <TextField
-          {...entered(form, `${prefix}resource`, kept("resource"))}
+          {...ofClient(props, "resource")}
           label="Resource"
-          note="optional"
-          mono
-          autocomplete="off"
+          {...setting}
           hint="What to ask tokens for, where the server does not name it."
         />
         <SelectField
-          {...entered(form, `${prefix}token_endpoint_auth_method`, kept("token_endpoint_auth_method"))}
+          {...ofClient(props, "token_endpoint_auth_method")}
           label="How the client proves itself"
           choices={methods}
         />
@@ -192,9 +198,7 @@ function UnusualServer({ form, connection, prefix }: CredentialFieldsProps & { p
           {...entered(form, `${prefix}private_key`)}
           value=""
           label="Private key"
-          note="optional"
-          mono
-          rows={3}
+          {...optionalLines}
           {...stored("private_key" in known, "A key")}
           hint="PEM or JSON Web Key. It is stored encrypted and never shown again."
         />
@@ -241,9 +245,7 @@ function Headers({ form, connection }: CredentialFieldsProps) {
       <TextAreaField
         {...entered(form, "headers")}
         label={names.length > 0 ? "Add or replace headers" : "Headers"}
-        note="optional"
-        mono
-        rows={3}
+        {...optionalLines}
         placeholder="X-Api-Key: value"
         hint={
           <>

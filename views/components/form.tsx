@@ -95,6 +95,9 @@ export function TextField(props: TextFieldProps) {
   );
 }
 
+/** What the controls for a few lines that may be left out have in common. */
+export const optionalLines = { note: "optional", mono: true, rows: 3 } as const;
+
 export type TextAreaFieldProps = FieldProps & { rows?: number; placeholder?: string; mono?: boolean };
 
 /** Several lines of text with label, hint and error. */

@@ -1,5 +1,5 @@
 import type { Connection, FormState } from "../types.ts";
-import { Check, entered, TextAreaField, TextField } from "./form.tsx";
+import { Check, entered, optionalLines, TextAreaField, TextField } from "./form.tsx";
 
 /** The names of the fields; a form with an error in one of them opens what they lie in. */
 const names = ["timeout_seconds", "ca_certificates", "certificate", "certificate_key"];
@@ -43,9 +43,7 @@ export function WayFields({ form, connection }: WayFieldsProps) {
       <TextAreaField
         {...entered(form, "ca_certificates", options.ca_certificates)}
         label="Private certificate authority"
-        note="optional"
-        mono
-        rows={3}
+        {...optionalLines}
         placeholder="-----BEGIN CERTIFICATE-----"
         hint="PEM. Trusted for this connection, beside the usual authorities."
       />
@@ -62,9 +60,7 @@ function CertificateFields({ form, connection }: WayFieldsProps) {
         {...entered(form, "certificate")}
         value=""
         label="Client certificate"
-        note="optional"
-        mono
-        rows={3}
+        {...optionalLines}
         placeholder={certified
           ? "A certificate is stored; paste another with its key to replace it"
           : "-----BEGIN CERTIFICATE-----"}
@@ -74,9 +70,7 @@ function CertificateFields({ form, connection }: WayFieldsProps) {
         {...entered(form, "certificate_key")}
         value=""
         label="Key of the client certificate"
-        note="optional"
-        mono
-        rows={3}
+        {...optionalLines}
         placeholder={certified ? "" : "-----BEGIN PRIVATE KEY-----"}
         hint="PEM, without a passphrase. It is stored encrypted and never shown again."
       />
