@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { AppError } from "../../server/errors.ts";
 import { hashingLoad } from "../../server/login/password.ts";
 import { signUp } from "../../server/login/setup.ts";
 import { signIn } from "../../server/login/sign_in.ts";
 import type { Services } from "../../server/services.ts";
 import * as sessions from "../../server/storage/sessions.ts";
 import { addUser } from "../support/accounts.ts";
+import { refusal } from "../support/people.ts";
 import { onServices } from "../support/services.ts";
 
 const facts = { clientAddress: "127.0.0.1", requestId: "req_1", userAgent: null, setupToken: null };
@@ -13,16 +13,6 @@ const right = { email: "ann@example.com", password: "ann and a long phrase" };
 
 async function setUp(services: Services) {
   return await signUp(services, { name: "Ann", ...right, organization: "Blue" }, facts);
-}
-
-async function refusal(promise: Promise<unknown>): Promise<AppError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof AppError, String(error));
-    return error;
-  }
-  assert.fail("it was not refused");
 }
 
 onServices("the right password signs in, whatever the case of the address", async (services) => {

@@ -1,8 +1,6 @@
 // How connections are kept, reused, given up and counted.
 import assert from "node:assert/strict";
-import { answering, failsAt, type Peer, RawServer, TestOutbound, textOf, until } from "./support.ts";
-
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+import { answering, failsAt, ok, type Peer, RawServer, TestOutbound, textOf, until } from "./support.ts";
 
 Deno.test("one connection carries request after request", async () => {
   await using server = answering(ok);

@@ -2,10 +2,21 @@
 import assert from "node:assert/strict";
 import type { TlsOptions } from "../../server/outbound.ts";
 import { Authority } from "./certificates.ts";
-import { answering, failsAt, type Peer, RawServer, TestOutbound, textOf, until } from "./support.ts";
+import {
+  answerAll,
+  answering,
+  failsAt,
+  ok,
+  type Peer,
+  RawServer,
+  standsStill,
+  TestOutbound,
+  textOf,
+  until,
+  Wire,
+} from "./support.ts";
 import { fingerprintOf, TlsFront } from "./tls_front.ts";
 
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const authority = new Authority("a private authority");
 const people = new Authority("an authority of clients");
 const certificate = authority.issue(["right.example", "127.0.0.1"]);
@@ -32,10 +43,6 @@ async function withFront(script: (peer: Peer) => Promise<void>, fn: (parts: Mutu
   await using front = await TlsFront.start({ certificate, clients: people.cert, to: server.port });
   using outbound = toLoopback();
   await fn({ outbound, server, front });
-}
-
-async function answerAll(peer: Peer): Promise<void> {
-  while (await peer.request() !== null) await peer.write(ok);
 }
 
 Deno.test("a private authority is trusted for its target alone", async () => {
@@ -172,10 +179,7 @@ Deno.test("with a client certificate large bodies pass in both directions, and a
     assert.equal(await textOf(answer), sent);
     const held = await outbound.exchange(target, get);
     assert(held.body instanceof ReadableStream);
-    for (let seen = -1; seen !== written;) {
-      seen = written;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    await standsStill(() => written);
     assert(written < 100, `the server could send ${written} MiB unread`);
     await held.body.cancel();
     await until(() => server.open === 0 && front.open === 0);
@@ -223,30 +227,13 @@ Deno.test("a body until close is whole behind a client certificate only where TL
   await withFront(script, async ({ outbound, front }) => {
     const whole = outbound.target(front.at("right.example"), identity(ann));
     assert.equal(await textOf(await outbound.exchange(whole, get)), "all there is");
-    const cut = Promise.withResolvers<void>();
-    await using wire = new RawServer(async (peer) => {
-      const upstream = await Deno.connect({ hostname: "127.0.0.1", port: front.port });
-      const back = (async () => {
-        const buffer = new Uint8Array(64 * 1024);
-        for (let n = await upstream.read(buffer); n !== null; n = await upstream.read(buffer)) {
-          await peer.write(buffer.slice(0, n));
-        }
-      })().catch(() => {});
-      const forth = (async () => {
-        while (await peer.more()) await upstream.write(peer.take());
-      })().catch(() => {});
-      await cut.promise;
-      peer.close();
-      await forth;
-      upstream.close();
-      await back;
-    });
+    await using wire = new Wire(front.port);
     const target = outbound.target(`https://right.example:${wire.port}/`, identity(ann));
     const { body } = await outbound.exchange(target, get);
     assert(body instanceof ReadableStream);
     const reader = body.getReader();
     assert.equal(new TextDecoder().decode((await reader.read()).value), "all there is");
-    cut.resolve();
+    wire.cut();
     await failsAt("body", /the connection broke/, reader.read());
   });
 });

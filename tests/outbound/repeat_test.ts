@@ -2,9 +2,7 @@
 import assert from "node:assert/strict";
 import { Connection, type Lender } from "../../server/outbound/connection.ts";
 import type { Socket } from "../../server/outbound/wire.ts";
-import { failsAt, RawServer, TestOutbound, textOf, until } from "./support.ts";
-
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+import { failsAt, ok, RawServer, TestOutbound, textOf, until } from "./support.ts";
 
 /** Answers the first request; reads the second of the same connection and hangs up without an answer. */
 function closingOnSecond(seen: string[]): RawServer {

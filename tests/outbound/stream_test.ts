@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ChunkedDecoder } from "../../server/outbound/chunked.ts";
 import { Malformed } from "../../server/outbound/head.ts";
-import { chunks, failsAt, pattern, RawServer, TestOutbound, textOf, until } from "./support.ts";
+import { chunks, failsAt, pattern, RawServer, standsStill, TestOutbound, textOf, until } from "./support.ts";
 
 const MiB = 1024 * 1024;
 
@@ -67,10 +67,7 @@ Deno.test("a caller that does not read holds the server back", async () => {
   using outbound = new TestOutbound();
   const answer = await outbound.call(server.url);
   assert(answer.body instanceof ReadableStream);
-  for (let seen = -1; seen !== sent;) {
-    seen = sent;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
+  await standsStill(() => sent);
   assert(sent < 100, `the server could send ${sent} MiB unread`);
   await answer.body.cancel();
   await until(() => server.open === 0);

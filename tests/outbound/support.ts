@@ -139,6 +139,40 @@ export function answering(bytes: string, then: "close" | "keep" = "keep"): RawSe
   });
 }
 
+export const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/** Answers every request of a client with `ok`. */
+export async function answerAll(peer: Peer): Promise<void> {
+  while (await peer.request() !== null) await peer.write(ok);
+}
+
+/** A wire to a port, which passes the bytes on in both directions until it is cut. */
+export class Wire extends RawServer {
+  readonly cut: () => void;
+
+  constructor(port: number) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    super(async (peer) => {
+      const upstream = await Deno.connect({ hostname: "127.0.0.1", port });
+      const back = (async () => {
+        const buffer = new Uint8Array(64 * 1024);
+        for (let n = await upstream.read(buffer); n !== null; n = await upstream.read(buffer)) {
+          await peer.write(buffer.slice(0, n));
+        }
+      })().catch(() => {});
+      const forth = (async () => {
+        while (await peer.more()) await upstream.write(peer.take());
+      })().catch(() => {});
+      await promise;
+      peer.close();
+      await forth;
+      upstream.close();
+      await back;
+    });
+    this.cut = resolve;
+  }
+}
+
 /** An Outbound that may reach loopback, closed at the end of the block. */
 export class TestOutbound extends Outbound implements Disposable {
   constructor(options: Partial<ConstructorParameters<typeof Outbound>[0]> = {}) {
@@ -176,6 +210,14 @@ export async function failsAt(
 /** Resolves once `condition` holds; the test runner's own limit ends a wait in vain. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Resolves once a count does not grow any more. */
+export async function standsStill(count: () => number): Promise<void> {
+  for (let seen = -1; seen !== count();) {
+    seen = count();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
 }
 
 /** `count` bytes that do not repeat within a few hundred. */

@@ -1,9 +1,19 @@
 // TLS: the certificate must be the asked host's, whatever address was connected to.
 import assert from "node:assert/strict";
 import { Authority, type Certificate } from "./certificates.ts";
-import { failsAt, Peer, RawServer, TestOutbound, textOf, until } from "./support.ts";
+import {
+  answerAll,
+  failsAt,
+  ok,
+  type Peer,
+  RawServer,
+  standsStill,
+  TestOutbound,
+  textOf,
+  until,
+  Wire,
+} from "./support.ts";
 
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const authority = new Authority("an authority of this test");
 
 class TlsServer extends RawServer {
@@ -13,10 +23,6 @@ class TlsServer extends RawServer {
     super(script, Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...certificate }));
     this.at = (host) => `https://${host}:${this.port}/`;
   }
-}
-
-async function answerAll(peer: Peer): Promise<void> {
-  while (await peer.request() !== null) await peer.write(ok);
 }
 
 function trusting(options: ConstructorParameters<typeof TestOutbound>[0] = {}): TestOutbound {
@@ -221,10 +227,7 @@ Deno.test("a caller that does not read holds a TLS server back", async () => {
   using outbound = trusting();
   const answer = await outbound.call(server.at("right.example"));
   assert(answer.body instanceof ReadableStream);
-  for (let seen = -1; seen !== sent;) {
-    seen = sent;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
+  await standsStill(() => sent);
   assert(sent < 100, `the server could send ${sent} MiB unread`);
   await answer.body.cancel();
   await until(() => server.open === 0);
@@ -236,29 +239,12 @@ Deno.test("a body until close that TLS does not end properly is not taken for wh
     await peer.write("HTTP/1.1 200 OK\r\n\r\nhalf of it");
     await peer.request();
   });
-  const cut = Promise.withResolvers<void>();
-  await using wire = new RawServer(async (peer) => {
-    const upstream = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-    const back = (async () => {
-      const buffer = new Uint8Array(64 * 1024);
-      for (let n = await upstream.read(buffer); n !== null; n = await upstream.read(buffer)) {
-        await peer.write(buffer.slice(0, n));
-      }
-    })().catch(() => {});
-    const forth = (async () => {
-      while (await peer.more()) await upstream.write(peer.take());
-    })().catch(() => {});
-    await cut.promise;
-    peer.close();
-    await forth;
-    upstream.close();
-    await back;
-  });
+  await using wire = new Wire(server.port);
   using outbound = trusting();
   const answer = await outbound.call(`https://right.example:${wire.port}/`);
   assert(answer.body instanceof ReadableStream);
   const reader = answer.body.getReader();
   assert.equal(new TextDecoder().decode((await reader.read()).value), "half of it");
-  cut.resolve();
+  wire.cut();
   await failsAt("body", /the connection broke/, reader.read());
 });

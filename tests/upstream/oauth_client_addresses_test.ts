@@ -8,34 +8,11 @@ import {
   challenge,
   resourceMetadata,
   resourcePath,
-  type Route,
   serverMetadata,
   serverPath,
-  type Site,
-  startSite,
   whole,
 } from "./oauth_client_site.ts";
-import { connectionTo, rejectsAs } from "./oauth_client_support.ts";
-
-const outbound = new Outbound({ allow: [], loopbackAllowed: true });
-const parts = { outbound, baseUrl: "http://127.0.0.1:3000" };
-
-function discover(url: string, challenge?: string) {
-  return discoverAuthorization(parts, { connection: connectionTo(url), challenge });
-}
-
-/** Registers a test with a site, closed afterwards together with the connections to it. */
-function onSite(
-  name: string,
-  routes: (origin: string) => Record<string, Route>,
-  fn: (site: Site) => Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    await using site = await startSite(routes);
-    await fn(site);
-    outbound.close();
-  });
-}
+import { connectionTo, discover, lookUp, onSite, rejectsAs } from "./oauth_client_support.ts";
 
 onSite("documents have bounds", (origin) => ({
   ...whole(origin),
@@ -70,7 +47,7 @@ onSite("nothing but https is called, except on this machine", (origin) => ({ // 
     await rejectsAs(discover(site.mcpUrl), "discovery", /its authorization server '.*' is not https/);
   }
   const elsewhere = `Bearer resource_metadata="http://metadata.example/x"`;
-  await rejectsAs(discover(site.mcpUrl, elsewhere), "discovery", /is not https/);
+  await rejectsAs(discover(site.mcpUrl, { challenge: elsewhere }), "discovery", /is not https/);
 });
 
 Deno.test("the outbound policy has the last word on every address", async () => { // CL13
@@ -86,7 +63,7 @@ Deno.test("the outbound policy has the last word on every address", async () => 
     `Bearer resource_metadata="https://[::ffff:10.0.0.1]/x"`,
   ];
   for (const header of blocked) {
-    const promise = discoverAuthorization({ ...parts, outbound: guarded }, {
+    const promise = discoverAuthorization({ ...lookUp, outbound: guarded }, {
       connection: connectionTo("https://mcp.example/mcp"),
       challenge: header,
     });
@@ -121,7 +98,7 @@ Deno.test("certificates that a connection trusts hold for its authorization serv
   });
   const url = `https://mcp.house:${server.addr.port}/mcp`;
   const ask = (connection: OauthConnection) =>
-    discoverAuthorization({ ...parts, outbound: own }, { connection });
+    discoverAuthorization({ ...lookUp, outbound: own }, { connection });
   await rejectsAs(ask(connectionTo(url)), "transient", /no secure connection that can be trusted$/);
   const target = own.target(url, { caCertificates: [authority.cert] });
   const { issuer } = await ask({ ...connectionTo(url), target });

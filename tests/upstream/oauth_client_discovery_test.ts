@@ -1,43 +1,16 @@
 import assert from "node:assert/strict";
-import { Outbound } from "../../server/outbound.ts";
-import { discoverAuthorization } from "../../server/upstream/oauth_client.ts";
 import { covers } from "../../server/upstream/oauth_client/resource.ts";
 import { metadataUrls } from "../../server/upstream/oauth_client/server_metadata.ts";
 import {
   challenge,
   resourceMetadata,
   resourcePath,
-  type Route,
   serverMetadata,
   serverPath,
-  type Site,
   startSite,
   whole,
 } from "./oauth_client_site.ts";
-import { connectionTo, rejectsAs } from "./oauth_client_support.ts";
-
-const outbound = new Outbound({ allow: [], loopbackAllowed: true });
-const parts = { outbound, baseUrl: "http://127.0.0.1:3000" };
-
-function discover(url: string, { challenge, config = null }: {
-  challenge?: string;
-  config?: Parameters<typeof connectionTo>[1];
-} = {}) {
-  return discoverAuthorization(parts, { connection: connectionTo(url, config), challenge });
-}
-
-/** Registers a test with a site, closed afterwards together with the connections to it. */
-function onSite(
-  name: string,
-  routes: (origin: string) => Record<string, Route>,
-  fn: (site: Site) => Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    await using site = await startSite(routes);
-    await fn(site);
-    outbound.close();
-  });
-}
+import { discover, lookUp, onSite, rejectsAs } from "./oauth_client_support.ts";
 
 onSite("the metadata is where the challenge says", (origin) => ({ // CL01
   ...whole(origin),
@@ -256,7 +229,7 @@ Deno.test("a redirect to another host is not followed, one within the origin is"
     () => {},
   );
   assert.equal(site.read().filter((path) => path === "/loop").length, 4);
-  outbound.close();
+  lookUp.outbound.close();
 });
 
 onSite("a server in trouble is one to ask again", () => ({

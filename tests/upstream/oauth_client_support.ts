@@ -1,8 +1,10 @@
 // The mesh as an OAuth client in tests: its parts, a connection, and a person who follows links.
 import assert from "node:assert/strict";
+import { Outbound } from "../../server/outbound.ts";
 import type { Services } from "../../server/services.ts";
 import {
   beginAuthorization,
+  discoverAuthorization,
   finishAuthorization,
   type Granted,
   type OauthConfig,
@@ -13,6 +15,7 @@ import {
   type PendingFlow,
 } from "../../server/upstream/oauth_client.ts";
 import { newId } from "../../server/ids.ts";
+import { type Site, startSite } from "./oauth_client_site.ts";
 
 const organizationId = newId("org");
 
@@ -69,4 +72,31 @@ export async function rejectsAs(
   assert.equal(error.kind, kind, error.message);
   assert.match(error.message, message);
   return error;
+}
+
+/** What a look-up needs, which is without services. */
+export const lookUp = {
+  outbound: new Outbound({ allow: [], loopbackAllowed: true }),
+  baseUrl: "http://127.0.0.1:3000",
+};
+
+/** Looks up who gives access to a server. */
+export function discover(url: string, { challenge, config = null }: {
+  challenge?: string;
+  config?: OauthConfig | null;
+} = {}) {
+  return discoverAuthorization(lookUp, { connection: connectionTo(url, config), challenge });
+}
+
+/** Registers a test with a site to look up, closed afterwards together with the connections to it. */
+export function onSite(
+  name: string,
+  routes: Parameters<typeof startSite>[0],
+  fn: (site: Site) => Promise<void>,
+): void {
+  Deno.test(name, async () => {
+    await using site = await startSite(routes);
+    await fn(site);
+    lookUp.outbound.close();
+  });
 }
