@@ -1,11 +1,13 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import type { Context, Handler } from "hono";
 import { hashToken } from "../access/identify.ts";
+import type { Services } from "../services.ts";
 import type { Db } from "../storage/dialect.ts";
 import { isDocumentId, problemOfId } from "./client_documents.ts";
 import { type Client, findIssued } from "./clients.ts";
-import { OAuthError } from "./errors.ts";
-import type { Parameters } from "./parameters.ts";
+import { answerError, OAuthError } from "./errors.ts";
+import { type Parameters, readForm } from "./parameters.ts";
 
 /** What the endpoints for programs know of who asks. */
 export type Caller = Pick<
@@ -18,11 +20,28 @@ interface Credentials {
   secret: string | null;
 }
 
+/** An endpoint for programs to which a client sends a form; `answer` is asked once it is known which client that is. */
+export function clientEndpoint(
+  services: Services,
+  answer: (c: Context, asked: { client: Caller; form: Parameters }) => Promise<Response>,
+): Handler {
+  return async (c) => {
+    try {
+      const form = await readForm(c.req.raw);
+      const client = await authenticateClient(services.db, { headers: c.req.raw.headers, form });
+      c.header("cache-control", "no-store"); // AS30
+      return await answer(c, { client, form });
+    } catch (error) {
+      return answerError(c, services, error);
+    }
+  };
+}
+
 /**
  * The client that makes this request (AS31): by its id alone where it is public, by its secret in the Basic header
  * or in the form otherwise. Throws `invalid_client`, also where it went away since (AS38).
  */
-export async function authenticateClient(
+async function authenticateClient(
   db: Db,
   { headers, form }: { headers: Headers; form: Parameters },
 ): Promise<Caller> {

@@ -3,30 +3,22 @@ import { apiKeyPrefix, hashToken } from "../access/identify.ts";
 import type { Services } from "../services.ts";
 import * as oauthConsents from "../storage/oauth_consents.ts";
 import * as oauthTokens from "../storage/oauth_tokens.ts";
-import { authenticateClient } from "./client_authentication.ts";
-import { answerError, OAuthError } from "./errors.ts";
-import { readForm } from "./parameters.ts";
+import { clientEndpoint } from "./client_authentication.ts";
+import { OAuthError } from "./errors.ts";
 
 /**
  * Ends a token at the wish of its client: a refresh token with its whole family, an access token alone. Of a token
  * that is unknown or another client's it says nothing (AS60). RFC 7009
  */
 export function revocationEndpoint(services: Services): Handler {
-  return async (c) => {
-    try {
-      const form = await readForm(c.req.raw);
-      const client = await authenticateClient(services.db, { headers: c.req.raw.headers, form });
-      const token = form.required("token");
-      if (token.startsWith(apiKeyPrefix)) {
-        throw new OAuthError("unsupported_token_type", "An API key is revoked in the mesh, not here");
-      }
-      await revoke(services, client.id, hashToken(token));
-      c.header("cache-control", "no-store");
-      return c.body(null, 200);
-    } catch (error) {
-      return answerError(c, services, error);
+  return clientEndpoint(services, async (c, { client, form }) => {
+    const token = form.required("token");
+    if (token.startsWith(apiKeyPrefix)) {
+      throw new OAuthError("unsupported_token_type", "An API key is revoked in the mesh, not here");
     }
-  };
+    await revoke(services, client.id, hashToken(token));
+    return c.body(null, 200);
+  });
 }
 
 async function revoke({ db, identities }: Services, clientId: string, tokenHash: string): Promise<void> {

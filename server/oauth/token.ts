@@ -1,13 +1,12 @@
 import type { Handler } from "hono";
 import { ResourceUrls } from "../access/resource_urls.ts";
 import type { Services } from "../services.ts";
-import { authenticateClient } from "./client_authentication.ts";
-import { answerError, OAuthError } from "./errors.ts";
+import { clientEndpoint } from "./client_authentication.ts";
+import { OAuthError } from "./errors.ts";
 import { exchangeCode } from "./grants/authorization_code.ts";
 import { issueToClient } from "./grants/client_credentials.ts";
 import type { GrantRequest } from "./grants/grant.ts";
 import { refreshTokens } from "./grants/refresh_token.ts";
-import { readForm } from "./parameters.ts";
 import type { TokenAnswer } from "./tokens.ts";
 
 /** The grants that this server knows, by the name of their type. */
@@ -20,24 +19,17 @@ export const grants: Readonly<Record<string, (request: GrantRequest) => Promise<
 /** The token endpoint: who asks, for which grant, and may they. RFC 6749 section 3.2 */
 export function tokenEndpoint(services: Services): Handler {
   const resources = new ResourceUrls(services.config.baseUrl);
-  return async (c) => {
-    try {
-      const form = await readForm(c.req.raw);
-      const client = await authenticateClient(services.db, { headers: c.req.raw.headers, form });
-      const type = form.required("grant_type");
-      const grant = Object.hasOwn(grants, type) ? grants[type] : undefined;
-      if (!grant) {
-        throw new OAuthError("unsupported_grant_type", "The server does not know this 'grant_type'");
-      }
-      if (!client.grantTypes.includes(type)) {
-        throw new OAuthError("unauthorized_client", `The client was not registered for '${type}'`);
-      }
-      const answer = await grant({ services, resources, client, form });
-      c.header("cache-control", "no-store"); // AS30
-      c.header("pragma", "no-cache");
-      return c.json(answer);
-    } catch (error) {
-      return answerError(c, services, error);
+  return clientEndpoint(services, async (c, { client, form }) => {
+    const type = form.required("grant_type");
+    const grant = Object.hasOwn(grants, type) ? grants[type] : undefined;
+    if (!grant) {
+      throw new OAuthError("unsupported_grant_type", "The server does not know this 'grant_type'");
     }
-  };
+    if (!client.grantTypes.includes(type)) {
+      throw new OAuthError("unauthorized_client", `The client was not registered for '${type}'`);
+    }
+    const answer = await grant({ services, resources, client, form });
+    c.header("pragma", "no-cache");
+    return c.json(answer);
+  });
 }
