@@ -1,15 +1,41 @@
 // A real, headless Chromium for tests of the pages.
 import { type BrowserContextOptions, chromium, type ConsoleMessage, type Page } from "playwright-core";
-import { exists, findOnPath } from "./processes.ts";
+import { exists, findOnPath, leashed } from "./processes.ts";
+
+const pollMilliseconds = 25;
+const startMilliseconds = 60_000;
 
 const flags = [
+  "--headless",
+  "--hide-scrollbars",
+  "--mute-audio",
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
+  "--disable-dev-shm-usage",
   "--no-first-run",
+  "--no-default-browser-check",
   "--disable-background-networking",
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+  "--disable-back-forward-cache",
+  "--disable-breakpad",
   "--disable-component-update",
+  "--disable-default-apps",
+  "--disable-extensions",
+  "--disable-features=HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,PaintHolding,OptimizationHints,MediaRouter",
+  "--disable-field-trial-config",
+  "--disable-hang-monitor",
+  "--disable-ipc-flooding-protection",
+  "--disable-popup-blocking",
+  "--disable-prompt-on-repost",
   "--disable-sync",
+  "--force-color-profile=srgb",
+  "--password-store=basic",
+  "--use-mock-keychain",
+  // The first free port; the browser writes it into its folder.
+  "--remote-debugging-port=0",
 ];
 
 export interface PageOptions extends BrowserContextOptions {
@@ -23,14 +49,13 @@ export function whyNoBrowser(): string | null {
 }
 
 /**
- * Runs `fn` with a page in a fresh browser of its own. Afterwards the test fails when a script of the page threw
- * or the console showed an error, a violation of the content security policy for example.
+ * Runs `fn` with a page that shares nothing with others, in a file that has registered a test with one. Afterwards the
+ * test fails when a script of the page threw or the console showed an error, a violation of the content security policy
+ * for example.
  */
 export async function withPage(fn: (page: Page) => Promise<void>, options: PageOptions = {}): Promise<void> {
   const { expectedErrors, ...context } = options;
-  const executablePath = findBrowser();
-  if (!executablePath) throw new Error(`Cannot open a page: ${whyNoBrowser()}`);
-  const browser = await chromium.launch({ executablePath, args: flags });
+  const browser = await chromium.connectOverCDP(await browserAddress());
   try {
     const page = await (await browser.newContext(context)).newPage();
     page.setDefaultTimeout(15_000);
@@ -52,7 +77,38 @@ export function onPage(name: string, fn: (page: Page) => Promise<void>, options:
   const reason = whyNoBrowser();
   const ignore = reason !== null && !Deno.env.get("CI");
   if (ignore) addEventListener("unload", () => console.error(`\n!!! SKIPPED "${name}": ${reason}`));
+  if (reason === null) startBrowser();
   Deno.test({ name, ignore, fn: () => withPage(fn, options) });
+}
+
+/** The folder of the browser of this test file. */
+let profile: string | null = null;
+
+/** Starts the browser of this test file, before its tests, each of which has a context of its own there. */
+function startBrowser(): void {
+  const executable = findBrowser();
+  if (profile !== null || !executable) return;
+  const folder = profile = Deno.makeTempDirSync({ prefix: "mesh-browser-" });
+  const [program, ...args] = leashed([executable, ...flags, `--user-data-dir=${folder}`, "about:blank"]);
+  const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  Deno.test.afterAll(async () => {
+    child.kill("SIGTERM");
+    await child.status;
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
+/** Where the browser takes commands, once it does. */
+async function browserAddress(): Promise<string> {
+  if (profile === null) throw new Error(`Cannot open a page: ${whyNoBrowser() ?? "no browser was started"}`);
+  const deadline = Date.now() + startMilliseconds;
+  for (;;) {
+    const path = `${profile}/DevToolsActivePort`;
+    const [port, place] = exists(path) ? (await Deno.readTextFile(path)).split("\n") : [];
+    if (port && place) return `ws://127.0.0.1:${port}${place}`;
+    if (Date.now() > deadline) throw new Error("Cannot open a page: Chromium does not start");
+    await new Promise((resolve) => setTimeout(resolve, pollMilliseconds));
+  }
 }
 
 /** Writes a picture of the whole page to a temporary folder and gives its path. */

@@ -147,7 +147,7 @@ export async function run(
 }
 
 /** Makes the child die with the thread of the test file that started it, however that ends. */
-function leashed(command: ChildOptions["command"]): readonly [string, ...string[]] {
+export function leashed(command: ChildOptions["command"]): readonly [string, ...string[]] {
   const setpriv = findOnPath(["setpriv"]);
   return setpriv ? [setpriv, "--pdeathsig", "KILL", ...command] : command;
 }
