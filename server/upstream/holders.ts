@@ -101,7 +101,7 @@ export class Holders {
     this.#drop(slot);
     const { held } = await this.#find(slot);
     if (held === null || held.row.state !== "ok") throw this.#missing(target, held);
-    if (!held.headers.every((header) => isAmong(refusal.used, header))) return !refusal.again;
+    if (!askedFor(target, held).every((header) => isAmong(refusal.used, header))) return !refusal.again;
     if (refusal.status === 403) {
       return target.actsForItself ? false : await this.#outOfScope(target, slot, { held, refusal });
     }
@@ -180,14 +180,14 @@ export class Holders {
   #headersOf(target: RelayTarget, held: Held): readonly Header[] {
     const { headers, origin, secret } = held;
     // What was given while the connection asked for something else is of no use.
-    if ((secret.kind === "oauth") !== (target.credentialType === "oauth")) throw this.#missing(target, null);
+    if (secret.kind !== wantedKind(target)) throw this.#missing(target, null);
     if (origin !== undefined && origin !== target.target.origin) {
       throw this.#needed(target, "needs_attention", movedReason);
     }
-    if (target.headers.length === 0) return headers;
+    if (target.headers.length === 0 && target.personalHeaders === null) return headers;
     const known = this.#merged.get(held);
     if (known?.own === target.headers) return known.headers;
-    const all = merged(target.headers, headers);
+    const all = merged(target.headers, askedFor(target, held));
     this.#merged.set(held, { own: target.headers, headers: all });
     return all;
   }
@@ -260,6 +260,19 @@ function keyOf({ connectionId, owner, organizationId }: Slot): string {
 function slotOf(target: RelayTarget, caller: Caller): Slot {
   const owner = target.credentialMode === "per_user" ? caller.userId : credentials.sharedOwner;
   return { organizationId: target.organizationId, connectionId: target.id, owner };
+}
+
+function wantedKind({ credentialType, personalHeaders }: RelayTarget): Held["secret"]["kind"] {
+  if (credentialType === "oauth") return "oauth";
+  return personalHeaders === null ? "token" : "headers";
+}
+
+/**
+ * What a person has given that the connection still asks for: a header that it has ceased to ask for must not go in
+ * place of the connection's own, which may say who calls.
+ */
+function askedFor({ personalHeaders: names }: RelayTarget, { headers }: Held): readonly Header[] {
+  return names === null ? headers : headers.filter(([name]) => names.has(name));
 }
 
 /** The connection's own headers, of which a person's take precedence. */

@@ -41,6 +41,8 @@ export interface RelayTarget {
   readonly identityToken: boolean;
   readonly credentialMode: "shared" | "per_user";
   readonly credentialType: "static" | "oauth";
+  /** Names, in lower case, of the headers whose values each person gives; null where people give none. */
+  readonly personalHeaders: ReadonlySet<string> | null;
   /** True where the mesh gets its tokens as a client of its own, without a person (client_credentials). */
   readonly actsForItself: boolean;
   /** The longest silence of this server, in milliseconds; null where the setting for all counts. */
@@ -252,7 +254,8 @@ export class Upstream {
     const credentialType = row.credential_type === "oauth" ? "oauth" : "static";
     const options = parseOptions(row);
     const headers = await credentialHeaders(row, this.#services.vault);
-    const templated = row.personal_headers !== null || hasTemplates(headers);
+    const personalHeaders = personalHeadersOf(row);
+    const templated = personalHeaders !== null || hasTemplates(headers);
     const identityToken = options.identity_token === true;
     const own = isOwn({ credentialMode, credentialType });
     return Object.freeze({
@@ -269,12 +272,18 @@ export class Upstream {
       identityToken,
       credentialMode,
       credentialType,
+      personalHeaders,
       actsForItself: credentialType === "oauth" &&
         readOauthSettings(row)?.grant_type === "client_credentials",
       era: row.protocol_version !== null && row.protocol_version < firstModern ? "legacy" : null,
       timeoutMs: options.timeout_seconds == null ? null : options.timeout_seconds * 1000,
     });
   }
+}
+
+function personalHeadersOf({ personal_headers: names }: connections.RelayRow): Set<string> | null {
+  if (names === null) return null;
+  return new Set(JSON.parse(names).map((name: string) => name.toLowerCase()));
 }
 
 /** True where the connection holds all that identifies the mesh there. */

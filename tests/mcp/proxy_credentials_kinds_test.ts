@@ -59,6 +59,35 @@ Deno.test("a connection's own time-out counts in place of the one for all", asyn
   });
 });
 
+Deno.test("a person's header stays behind once the connection says itself what it holds", async () => {
+  await using fixture = await startFixture();
+  await withMesh(async (mesh) => {
+    const asked = { credential_mode: "per_user", personal_headers: ["X-Api-Key", "X-User"] };
+    const { connectionId: id, key, person } = await mesh.connect(fixture.url, asked);
+    const ann = await mesh.member(person.organizationId);
+    const to = { url: `${mesh.url}/mcp/${id}`, key: await mesh.key(ann) };
+    const given = { "X-Api-Key": "ann-key-of-her-own", "X-User": "admin@northwind" };
+    await mesh.run(to.key, "CREDENTIAL_SET", { connectionId: id, headers: given });
+    const sent = async () => {
+      const { result } = await answerOf(
+        await post(to, modern("tools/call", { name: "echo", arguments: {} })),
+      );
+      assert.ok(result, "it is answered");
+      const { headers } = fixture.seen.at(-1)!;
+      return [headers["x-api-key"], headers["x-user"]];
+    };
+    assert.deepEqual(await sent(), Object.values(given));
+    await mesh.run(key, "COLLECTION_CONNECTIONS_UPDATE", {
+      id,
+      data: {
+        personal_headers: ["X-Api-Key"],
+        connection_headers: { headers: { "X-User": "{user.email}" } },
+      },
+    });
+    assert.deepEqual(await sent(), [given["X-Api-Key"], ann.email]);
+  });
+});
+
 // X01, X03
 Deno.test("a client finds the era of a server whose person has not connected yet", async () => {
   for (const era of ["legacy", "modern"] as const) {

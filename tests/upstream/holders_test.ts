@@ -100,6 +100,29 @@ onServices("holders: values of headers go beside the connection's own, and befor
   ]);
 });
 
+onServices("holders: a header that is asked for no more goes as the connection has it", async (services) => {
+  const ann = callerOf(await someone(services));
+  const { organizationId, userId: owner } = ann;
+  const connectionId = await holderConnection(services, organizationId, {
+    url,
+    personal_headers: '["X-User-Key"]',
+  });
+  const headers = { "X-User-Key": "mine", "X-User": "admin@northwind", "X-Role": "admin" };
+  await give(services, { organizationId, connectionId, owner, secret: { kind: "headers", headers } });
+  const target = await targetOf(services, ann, connectionId);
+  const used = await services.upstream.headersFor(target, ann);
+  assert.deepEqual(used, [["x-user-key", "mine"]]);
+  const own: Header[] = [["x-user", "{user.email}"]];
+  assert.deepEqual(await services.upstream.headersFor({ ...target, headers: own }, ann), [
+    ["x-user", "ann@example.com"],
+    ["x-user-key", "mine"],
+  ]);
+  const refusal = { used, status: 401, challenge: null, again: false } as const;
+  await assert.rejects(services.upstream.refused(target, ann, refusal), CredentialNeeded);
+  const row = await credentials.find(services.db, organizationId, { connectionId, owner });
+  assert.equal(row?.state, "attention", "what was refused is what was sent");
+});
+
 onServices("holders: the plain case is at once and the very headers of the target", async (services) => {
   const ann = callerOf(await someone(services));
   const id = await holderConnection(services, ann.organizationId, { url, credential_mode: "shared" });
@@ -189,4 +212,7 @@ onServices("holders: what was given for another way of connecting is not sent", 
   await give(services, { organizationId, connectionId, owner, secret: { kind: "token", token: "pasted" } });
   const target = await targetOf(services, ann, connectionId);
   assert.equal((await neededFor(services, target, ann)).reason, "not_connected");
+  const personalHeaders = new Set(["x-user-key"]);
+  const other = { ...target, credentialType: "static", personalHeaders } as const;
+  assert.equal((await neededFor(services, other, ann)).reason, "not_connected");
 });
