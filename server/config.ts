@@ -225,7 +225,7 @@ export interface Source {
 }
 
 /** The process's own environment and files. */
-export const processSource: Source = {
+const processSource: Source = {
   env: (name) => Deno.env.get(name),
   readFile: (path) => {
     try {

@@ -44,7 +44,7 @@ export function setTheme(c: VisitContext, theme: Theme): void {
 }
 
 /** Leaves a message for the next page. */
-export function setFlash(c: VisitContext, flash: Flash): void {
+function setFlash(c: VisitContext, flash: Flash): void {
   const text = flash.text.length > maxFlash ? `${flash.text.slice(0, maxFlash)}…` : flash.text;
   setCookie(c, { name: flashCookie, value: JSON.stringify({ ...flash, text }), maxAge: 60 });
 }

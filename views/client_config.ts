@@ -18,7 +18,7 @@ export interface ClientConfig {
   note: string;
 }
 
-export const KEY_PLACEHOLDER = "YOUR_API_KEY";
+const KEY_PLACEHOLDER = "YOUR_API_KEY";
 
 /** Makes a configuration name out of a title: lower-case letters, digits and dashes. */
 export function serverName(title: string): string {

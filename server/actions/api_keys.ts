@@ -15,7 +15,7 @@ import { idField, isoOf, jsonObject, line } from "./fields.ts";
 export const permissionMap = z.record(z.string(), z.array(z.string()));
 
 /** A key without its secret. */
-export const apiKeyEntity = z.object({
+const apiKeyEntity = z.object({
   id: z.string(),
   name: z.string(),
   userId: z.string().describe("The person whose power it is limited by"),

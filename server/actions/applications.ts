@@ -9,7 +9,7 @@ import { copyOf, permissionMap } from "./api_keys.ts";
 import { idField, isoOf } from "./fields.ts";
 
 /** What a person has allowed an application. */
-export const applicationEntity = z.object({
+const applicationEntity = z.object({
   id: z.string(),
   clientId: z.string(),
   clientName: z.string().describe("As the application calls itself"),

@@ -17,7 +17,7 @@ export interface ServerAnswer {
 export const awaitsAuthorization = "Connect to authorize";
 
 /** True where a server asks for the credential that somebody has yet to bring. */
-export function awaitsCredential({ catalog, settings: { mode, type } }: ServerAnswer): boolean {
+function awaitsCredential({ catalog, settings: { mode, type } }: ServerAnswer): boolean {
   if (catalog.ok || (mode === "shared" && type === "static")) return false;
   return catalog.code === "http_401" || catalog.code === "http_403";
 }

@@ -84,8 +84,6 @@ export const connectionOptions = z.strictObject({
   ),
 });
 
-export type ConnectionOptions = z.output<typeof connectionOptions>;
-
 /** The certificate with which the mesh shows the server who it is. Write-only. */
 export const clientCertificate = z.strictObject({
   certificate: secret(100_000).describe(

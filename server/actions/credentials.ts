@@ -21,7 +21,7 @@ const connectionId = idField().describe("The connection's id, conn_...");
 const status = z.enum(["connected", "not_connected", "needs_attention"]);
 
 /** A connection as the person who gives a credential for it sees it; nothing secret is in it. */
-export const credentialItem = z.object({
+const credentialItem = z.object({
   connection_id: z.string(),
   title: z.string(),
   icon: z.string().nullable(),
@@ -153,7 +153,7 @@ export const deleteCredential = defineAction({
 });
 
 /** True for those who may give the credential that the connection asks for. */
-export function mayManage(ctx: Context, place: CredentialPlace): boolean {
+function mayManage(ctx: Context, place: CredentialPlace): boolean {
   return place.credential_mode === "per_user" ? canReach(ctx.actor, place.id) : isConnectionManager(ctx);
 }
 
@@ -186,7 +186,7 @@ export function connectUrl(ctx: Context, id: string): string {
 }
 
 /** A connection and what the person has given for it, as it may be shown. */
-export function itemOf(ctx: Context, place: CredentialPlace, row: CredentialRow | undefined): CredentialItem {
+function itemOf(ctx: Context, place: CredentialPlace, row: CredentialRow | undefined): CredentialItem {
   const shared = place.credential_mode === "shared";
   return {
     connection_id: place.id,

@@ -10,7 +10,7 @@ import { copyOf, permissionMap, permissionsField, refuseMore, refuseUnknown } fr
 import { idField, isoOf, line } from "./fields.ts";
 
 /** An application that an admin registered, without its secret. */
-export const oauthClientEntity = z.object({
+const oauthClientEntity = z.object({
   clientId: z.string(),
   name: z.string(),
   redirectUris: z.array(z.string()),

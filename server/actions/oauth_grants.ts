@@ -39,7 +39,7 @@ export async function keepGrant(
 }
 
 /** The grant of a row; null for a token or headers. */
-export async function openGrant(ctx: Context, row: CredentialRow): Promise<Grant | null> {
+async function openGrant(ctx: Context, row: CredentialRow): Promise<Grant | null> {
   const { secret } = await openHeld(ctx.vault, row);
   return secret.kind === "oauth" ? secret.grant : null;
 }

@@ -12,7 +12,7 @@ import { memberEntity, toMember } from "./members.ts";
 import { giveBackAfter } from "./oauth_grants.ts";
 
 /** A tenant: connections, members and keys belong to one. */
-export const organizationEntity = z.object({
+const organizationEntity = z.object({
   id: z.string(),
   name: z.string(),
   slug: z.string(),
@@ -33,8 +33,6 @@ const invitationEntity = z.object({
   createdAt: z.string().describe("ISO 8601"),
   expiresAt: z.string().describe("ISO 8601"),
 });
-
-export type Invitation = z.output<typeof invitationEntity>;
 
 const name = line(200).min(1, "it is required");
 const slug = z.string({ error: required }).min(1, "it is required").max(

@@ -5,7 +5,7 @@ import { defineAction } from "./action.ts";
 import { idField, isoOf, line } from "./fields.ts";
 
 /** A person as those see them who share an organization with them. */
-export const userEntity = z.object({
+const userEntity = z.object({
   id: z.string(),
   name: z.string(),
   email: z.string(),
@@ -13,8 +13,6 @@ export const userEntity = z.object({
   createdAt: z.string().describe("ISO 8601"),
   updatedAt: z.string().describe("ISO 8601"),
 });
-
-export type User = z.output<typeof userEntity>;
 
 export const getUser = defineAction({
   name: "USER_GET",

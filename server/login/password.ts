@@ -8,8 +8,8 @@ const hashBytes = 32;
 const saltBytes = 16;
 const maxMemory = 2 ** 28; // no stored hash may ask for more
 
-export const minPasswordLength = 8;
-export const maxPasswordLength = 256;
+const minPasswordLength = 8;
+const maxPasswordLength = 256;
 
 /** So many hashes at once at most: each holds 32 MiB. */
 const maxRunning = 2;

@@ -13,7 +13,7 @@ import { withAnswer } from "../access/redirect_uris.ts";
 import { codePrefix } from "./tokens.ts";
 
 /** How long a code can be exchanged, in milliseconds (AS14). */
-export const codeMs = 60_000;
+const codeMs = 60_000;
 
 /** Where the browser goes with a refusal; `iss` says whose it is (RFC 9207, AS15). */
 export function redirectOf(

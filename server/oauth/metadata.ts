@@ -48,7 +48,7 @@ export function openIdMetadata(config: Pick<Config, "baseUrl">) {
 }
 
 /** What a resource says of itself (RFC 9728 section 2), under the very URL that was typed (RS02). */
-export function resourceMetadata({ baseUrl }: Pick<Config, "baseUrl">, resource: string) {
+function resourceMetadata({ baseUrl }: Pick<Config, "baseUrl">, resource: string) {
   return {
     resource,
     resource_name: "MCP Mesh",

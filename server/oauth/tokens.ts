@@ -6,7 +6,7 @@ import type { OauthConsentRow } from "../storage/oauth_consents.ts";
 import * as oauthTokens from "../storage/oauth_tokens.ts";
 
 /** What secrets of this server begin with; 43 characters of base64url follow. */
-export const refreshTokenPrefix = "mesh_rt_";
+const refreshTokenPrefix = "mesh_rt_";
 export const codePrefix = "mesh_ac_";
 
 const dayMs = 24 * 3600_000;

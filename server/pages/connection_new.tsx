@@ -64,7 +64,7 @@ export async function createConnection(c: VisitContext): Promise<Response> {
 }
 
 /** Says how a new connection does. */
-export function madeFlash(
+function madeFlash(
   item: {
     title: string;
     status: string;

@@ -4,7 +4,7 @@ import { getStats } from "../actions/audit_log.ts";
 import type { VisitContext } from "../visit.ts";
 import { contextOf } from "./page.ts";
 
-export const hourMs = 3600_000;
+const hourMs = 3600_000;
 export const dayMs = 24 * hourMs;
 
 /** A time, both ends in milliseconds since 1970. */

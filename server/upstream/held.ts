@@ -27,7 +27,7 @@ const renewBeforeMs = 60_000;
 const renewBeforePart = 0.2;
 
 /** Where the secret of a row lies in the vault's terms. */
-export function credentialPlace(row: Pick<CredentialRow, "id" | "organization_id">): Place {
+function credentialPlace(row: Pick<CredentialRow, "id" | "organization_id">): Place {
   return {
     organizationId: row.organization_id,
     table: "upstream_credentials",

@@ -41,7 +41,7 @@ export async function openOauthSecrets(row: OauthRow, vault: Vault): Promise<Oau
 }
 
 /** Settings and secrets of a connection's OAuth client together; null where an admin has said nothing. */
-export async function openOauthConfig(
+async function openOauthConfig(
   row: OauthRow,
   vault: Vault,
 ): Promise<OauthSettings & OauthSecrets | null> {

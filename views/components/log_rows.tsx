@@ -6,7 +6,7 @@ import { Cell, Row, RowLink } from "./table.tsx";
 import { Time } from "./time.tsx";
 
 /** Names who made a call and with what, by their names where they are known. */
-export function callerOf(log: Log): string {
+function callerOf(log: Log): string {
   const person = log.userName ?? log.userId ?? "";
   const means = log.clientName ??
     (log.keyName ? `key ${log.keyName}` : log.keyId ? "API key" : log.clientId ?? "");

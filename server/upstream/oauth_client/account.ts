@@ -33,7 +33,7 @@ export async function accountOf(
 }
 
 /** The claims of an ID token that is meant for us; null for any other. */
-export function claimsOf(
+function claimsOf(
   token: string,
   { issuer, clientId }: { issuer: string; clientId: string },
 ): Record<string, unknown> | null {

@@ -20,7 +20,7 @@ export async function signAssertion(client: OauthClient, audience: string): Prom
 }
 
 /** Reads a private key: PEM, or a JSON Web Key as JSON. Throws `invalid`; the message holds nothing of the key. */
-export function readKey(text: string): { key: KeyObject; algorithm: string; keyId: string | null } {
+function readKey(text: string): { key: KeyObject; algorithm: string; keyId: string | null } {
   let key: KeyObject;
   let jwk: Record<string, unknown> = {};
   try {
