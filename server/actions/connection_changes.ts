@@ -1,3 +1,4 @@
+import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
@@ -68,12 +69,29 @@ export async function addConnection(ctx: Context, data: ConnectionInput): Promis
   return owner;
 }
 
-/** Changes a connection, asking its server again where the change may matter to it; false where it is gone. */
+/** So often a change is worked out anew, because the connection was changed while its server was asked. */
+const attempts = 5;
+
+/**
+ * Changes a connection, asking its server again where the change may matter to it; false where it is gone. What is
+ * kept of it was decided for the row as it was read, so it is written to that row alone: else a secret could meet an
+ * address that it was not given for. Throws `conflict` where others change it again and again.
+ */
 export async function changeConnection(
   ctx: Context,
   row: ConnectionRow,
   data: ConnectionChanges,
 ): Promise<boolean> {
+  for (let attempt = 0, current: ConnectionRow | null = row; attempt < attempts; attempt++) {
+    if (current === null) return false;
+    if (await change(ctx, current, data)) return true;
+    current = await connections.find(ctx.db, row.organization_id, row.id);
+  }
+  throw new AppError("conflict", `Cannot update '${row.title}': it was changed meanwhile; try again`);
+}
+
+/** One attempt; false where the row is not as it was any more. */
+async function change(ctx: Context, row: ConnectionRow, data: ConnectionChanges): Promise<boolean> {
   const url = data.connection_url ?? row.connection_url ?? "";
   const draft = await draftOf(ctx, { owner: row, data, row });
   const asks = draft.changed || (data.status === "active" && row.status !== "active");
@@ -139,12 +157,13 @@ async function write(
   { changes, answer, newUrl }: Written,
 ): Promise<boolean> {
   const catalog = answer?.catalog;
+  const versioned = { id: row.id, version: row.updated_at };
   // What a server listed before stays while it is the same server and only does not answer.
   if (!catalog || !(catalog.ok || newUrl)) {
-    return await connections.update(ctx.db, row.organization_id, { id: row.id, changes });
+    return await connections.update(ctx.db, row.organization_id, { ...versioned, changes });
   }
   return await connections.replaceTools(ctx.db, row.organization_id, {
-    id: row.id,
+    ...versioned,
     changes: { ...changes, ...listColumns(catalog.ok ? catalog : null) },
     toolNames: toolNames(catalog),
   });

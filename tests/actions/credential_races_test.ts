@@ -109,3 +109,67 @@ onEachDatabase("authorizing: one of many that come back with the same answer end
     assert.deepEqual([row?.status, row?.status_reason], ["active", null]);
   });
 });
+
+/** A server that notes what it is sent, and while it is held answers nobody. */
+class Slow {
+  readonly keys = new Set<string | null>();
+  #asked = Promise.withResolvers<void>();
+  #free = Promise.withResolvers<void>();
+  readonly #server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    this.keys.add(request.headers.get("x-key"));
+    this.#asked.resolve();
+    await this.#free.promise;
+    return new Response(null, { status: 500 });
+  });
+  readonly url = `http://127.0.0.1:${this.#server.addr.port}/mcp`;
+
+  constructor() {
+    this.letGo();
+  }
+
+  /** Answers nobody from now on; resolves when the next has asked. */
+  hold(): Promise<void> {
+    this.#asked = Promise.withResolvers();
+    this.#free = Promise.withResolvers();
+    return this.#asked.promise;
+  }
+
+  letGo(): void {
+    this.#free.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#server.shutdown();
+  }
+}
+
+onEachDatabase(
+  "connections: a secret stays with the address that it was given for, however changes overlap",
+  async (_t, url) => {
+    await using honest = new Slow();
+    await using other = new Slow();
+    await withServices(url, async (services) => {
+      const ann = await someone(services);
+      const headers = (value: string) => ({ connection_headers: { headers: { "X-Key": value } } });
+      const { id } = await connect(services, ann, {
+        connection_url: honest.url,
+        ...headers("for the honest"),
+      });
+      const update = (data: Record<string, unknown>) => run(services, ann, [updateConnection, { id, data }]);
+      const otherAsked = other.hold();
+      const moving = update({ connection_url: other.url });
+      await otherAsked;
+      const honestAsked = honest.hold();
+      const keeping = update(headers("***"));
+      await honestAsked;
+      other.letGo();
+      await moving;
+      honest.letGo();
+      await refused(keeping, "invalid", /stands for a stored secret, and there is none/);
+      const left = await connections.find(services.db, ann.organizationId ?? "", id);
+      assert.deepEqual([left?.connection_url, left?.sealed_headers], [other.url, null]);
+      assert.deepEqual([...honest.keys], ["for the honest"]);
+      assert.deepEqual([...other.keys], [null]);
+    });
+  },
+);
