@@ -150,7 +150,8 @@ export class Renewals {
     const { grant } = secret;
     try {
       const granted = await this.#patiently(() => refresh(this.#parts, { connection, grant }));
-      await this.#keep(slot, { row, granted, url: connection.url });
+      // Bound to where it was first given to, wherever the connection has moved since (CL12).
+      await this.#keep(slot, { row, granted, url: held.origin ?? connection.url });
     } catch (error) {
       if (!(error instanceof OauthError)) throw error;
       const isGiven = connection.config?.client_id === grant.client.clientId;

@@ -4,7 +4,7 @@ import type { Services } from "../../server/services.ts";
 import * as connections from "../../server/storage/connections.ts";
 import * as credentials from "../../server/storage/upstream_credentials.ts";
 import { placeOf } from "../../server/upstream/credentials.ts";
-import { openHeld } from "../../server/upstream/held.ts";
+import { openHeld, sealSecret } from "../../server/upstream/held.ts";
 import { type Caller, CredentialNeeded } from "../../server/upstream/holders.ts";
 import type { Grant } from "../../server/upstream/oauth_client/types.ts";
 import { UpstreamFailure } from "../../server/upstream/relay.ts";
@@ -88,6 +88,28 @@ onScene("what is renewed is stored before it is used, and keeps what was not sai
   assert.deepEqual([after.id, after.scope, after.created_at], [before.id, before.scope, before.created_at]);
   assert.equal(after.version, before.version + 2, "once by the test, once by the renewal");
   assert.deepEqual([after.claimed_by, after.claimed_until], [null, null]);
+});
+
+onScene("what was given for one address is not renewed for another", async (scene) => { // CL12
+  const { services, oidc, holder } = scene;
+  const row = await rowOf(services, holder);
+  const { secret } = await openHeld(services.vault, row);
+  const sealed = await sealSecret(services.vault, row, { secret, url: oidc.mcpUrl });
+  const now = Date.now();
+  const change = { id: row.id, version: row.version, now, changes: { sealed } };
+  await credentials.settle(services.db, holder.organizationId, change);
+  const elsewhere = { connection_url: "http://127.0.0.1:9/mcp" };
+  await connections.update(services.db, holder.organizationId, {
+    id: holder.connectionId,
+    changes: elsewhere,
+  });
+  await endsIn(services, { ...holder, milliseconds: -1 });
+  services.upstream.forget();
+  const target = await services.upstream.target(holder.organizationId, holder.connectionId);
+  assert.ok(target);
+  await assert.rejects(headersNow({ ...scene, target }), /moved to another address/);
+  const renewed = await openHeld(services.vault, await rowOf(services, holder));
+  assert.equal(renewed.origin, new URL(oidc.mcpUrl).origin);
 });
 
 onScene("who finds a renewal under way waits for it", async (scene) => {
