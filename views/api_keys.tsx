@@ -42,9 +42,8 @@ function KeyRow({ apiKey, titles }: { apiKey: ApiKey; titles: Readonly<Record<st
         {expired ? <Badge tone="bad">Expired</Badge> : <Time at={apiKey.expiresAt} />}
       </Cell>
       <Cell as="actions">
-        <ButtonLink kind="quiet" href={paths.deleteApiKey(apiKey.id)}>
-          {"Delete"}
-          <span class="hidden">{` key ${apiKey.name}`}</span>
+        <ButtonLink kind="quiet" href={paths.deleteApiKey(apiKey.id)} about={`key ${apiKey.name}`}>
+          Delete
         </ButtonLink>
       </Cell>
     </Row>

@@ -77,9 +77,8 @@ function ApplicationRow({ application, shell }: { application: Application; shel
         <Time at={lastUsedAt} />
       </Cell>
       <Cell as="actions">
-        <ButtonLink kind="quiet" href={paths.revokeApplication(id)}>
-          {"Revoke"}
-          <span class="hidden">{` ${clientName} of ${userName}`}</span>
+        <ButtonLink kind="quiet" href={paths.revokeApplication(id)} about={`${clientName} of ${userName}`}>
+          Revoke
         </ButtonLink>
       </Cell>
     </Row>
@@ -142,10 +141,7 @@ function ClientRow({ client, titles }: { client: OauthClient; titles: Readonly<R
         <Badge tone="quiet">{confidential ? "with a secret" : "no secret"}</Badge>
       </Cell>
       <Cell as="actions">
-        <ButtonLink kind="quiet" href={paths.deleteOauthClient(clientId)}>
-          {"Delete"}
-          <span class="hidden">{` ${name}`}</span>
-        </ButtonLink>
+        <ButtonLink kind="quiet" href={paths.deleteOauthClient(clientId)} about={name}>Delete</ButtonLink>
       </Cell>
     </Row>
   );

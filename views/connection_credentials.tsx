@@ -73,9 +73,13 @@ function HolderRow(
         <Time at={holder.connected_at} none="–" />
       </Cell>
       <Cell as="actions">
-        <ButtonLink kind="quiet" class="small" href={paths.endCredential(connectionId, ownerName(holder))}>
-          {"Disconnect"}
-          <span class="hidden">{` ${nameOf(holder)}`}</span>
+        <ButtonLink
+          kind="quiet"
+          class="small"
+          href={paths.endCredential(connectionId, ownerName(holder))}
+          about={nameOf(holder)}
+        >
+          Disconnect
         </ButtonLink>
       </Cell>
     </Row>

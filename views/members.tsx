@@ -52,10 +52,7 @@ function RoleForm({ shell, member, index, roles }: {
       <select class="control" id={id} name="role">
         <Options choices={choicesOf(offered)} value={current} />
       </select>
-      <Button kind="quiet">
-        {"Change"}
-        <span class="hidden">{` the role of ${member.user.name}`}</span>
-      </Button>
+      <Button kind="quiet" about={`the role of ${member.user.name}`}>Change</Button>
     </Form>
   );
 }
@@ -82,9 +79,8 @@ function MemberRow({ page, member, index }: { page: MembersPageProps; member: Me
       </Cell>
       <Cell as="actions">
         {!fixed && (
-          <ButtonLink kind="quiet" href={paths.removeMember(member.id)}>
-            {"Remove"}
-            <span class="hidden">{` ${member.user.name}`}</span>
+          <ButtonLink kind="quiet" href={paths.removeMember(member.id)} about={member.user.name}>
+            Remove
           </ButtonLink>
         )}
       </Cell>

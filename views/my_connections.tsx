@@ -53,26 +53,23 @@ function Actions({ item, csrf }: { item: Credential; csrf: string }) {
     : connected && type === "static"
     ? "Replace"
     : "Reconnect";
-  const words = (
-    <>
-      {verb}
-      <span class="hidden">{` ${title}`}</span>
-    </>
-  );
   return (
     <div class="row end">
       {item.can_connect && (type === "oauth"
         ? (
           <Form csrf={csrf} action={paths.connectMine(id)}>
             <input type="hidden" name="from" value="list" />
-            <Button kind={kind} class="small">{words}</Button>
+            <Button kind={kind} class="small" about={title}>{verb}</Button>
           </Form>
         )
-        : <ButtonLink kind={kind} class="small" href={paths.myConnection(id)}>{words}</ButtonLink>)}
+        : (
+          <ButtonLink kind={kind} class="small" href={paths.myConnection(id)} about={title}>
+            {verb}
+          </ButtonLink>
+        ))}
       {status !== "not_connected" && (
-        <ButtonLink kind="quiet" class="small" href={paths.disconnectMine(id)}>
-          {"Disconnect"}
-          <span class="hidden">{` ${title}`}</span>
+        <ButtonLink kind="quiet" class="small" href={paths.disconnectMine(id)} about={title}>
+          Disconnect
         </ButtonLink>
       )}
     </div>

@@ -6,31 +6,43 @@ export type ButtonKind = "main" | "plain" | "danger" | "quiet";
 
 interface Look {
   kind?: ButtonKind;
-  icon?: IconName;
+  icon?: IconName | undefined;
   children?: Child;
+  /** What it is about, said to screen readers behind its words: several in a list have the same words. */
+  about?: string | undefined;
   class?: string;
+}
+
+function Words({ icon, about, children }: Look) {
+  return (
+    <>
+      {icon && <Icon name={icon} />}
+      <span class="button-text">
+        {children}
+        {about && <span class="hidden">{` ${about}`}</span>}
+      </span>
+    </>
+  );
 }
 
 /** A button; it submits its form unless `type` says otherwise. Further attributes go to the element. */
 export function Button(
-  { kind = "plain", icon, children, class: more, ...rest }: Look & Record<string, unknown>,
+  { kind = "plain", icon, about, children, class: more, ...rest }: Look & Record<string, unknown>,
 ) {
   return (
     <button type="submit" class={classes("button", kind, more)} {...rest}>
-      {icon && <Icon name={icon} />}
-      <span class="button-text">{children}</span>
+      <Words icon={icon} about={about}>{children}</Words>
     </button>
   );
 }
 
 /** A link that looks like a button: for going somewhere, not for changing something. */
 export function ButtonLink(
-  { kind = "plain", icon, children, class: more, href }: Look & { href: string },
+  { kind = "plain", icon, about, children, class: more, href }: Look & { href: string },
 ) {
   return (
     <a class={classes("button", kind, more)} href={href}>
-      {icon && <Icon name={icon} />}
-      <span class="button-text">{children}</span>
+      <Words icon={icon} about={about}>{children}</Words>
     </a>
   );
 }
