@@ -15,6 +15,7 @@ import {
 } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { DatabaseKind } from "../../migrations/columns.ts";
+import { AppError } from "../errors.ts";
 import type { Schema } from "./schema.ts";
 
 export type Db = Kysely<Schema>;
@@ -215,4 +216,38 @@ export async function withMigrationLock<T>(db: Db, work: (db: Db) => Promise<T>)
       throw error;
     }
   });
+}
+
+/**
+ * Takes what the rows of these tables were before out of the pages of a database file, in a transaction of the caller.
+ * A database server keeps its files itself.
+ */
+export async function eraseTraces(transaction: Db, tables: readonly Table[]): Promise<void> {
+  if (kindOf(transaction) !== "sqlite") return;
+  // Rows that change or move leave copies in the gaps of pages; an emptied table is overwritten with its gaps.
+  await transaction.executeQuery(CompiledQuery.raw("pragma secure_delete = on"));
+  for (const table of tables) {
+    const rows = await transaction.selectFrom(table as Table).selectAll().execute();
+    await transaction.deleteFrom(table as Table).execute();
+    for (let at = 0; at < rows.length; at += 100) {
+      await transaction.insertInto(table as Table).values(rows.slice(at, at + 100) as never).execute();
+    }
+  }
+  await transaction.executeQuery(CompiledQuery.raw("pragma secure_delete = off"));
+}
+
+/**
+ * Brings a database file up to date and empties the log beside it, which holds pages as they were before.
+ * Throws `unavailable` where a process that reads the file for long keeps it from that.
+ */
+export async function emptyLog(db: Db): Promise<void> {
+  if (kindOf(db) !== "sqlite") return;
+  const { rows } = await db.executeQuery<{ busy: number }>(
+    CompiledQuery.raw("pragma wal_checkpoint(truncate)"),
+  );
+  if (rows[0]?.busy === 0) return;
+  throw new AppError(
+    "unavailable",
+    "Cannot empty the log of the database file: another process, such as a backup, reads the file; try again",
+  );
 }

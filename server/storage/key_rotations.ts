@@ -1,5 +1,5 @@
 import { appliedMigrations } from "./database.ts";
-import type { Db } from "./dialect.ts";
+import { type Db, eraseTraces } from "./dialect.ts";
 
 /** One replacement of the master key by another; times are milliseconds since 1970. */
 export interface KeyRotation {
@@ -77,6 +77,11 @@ export async function forget(db: Db, from: string, now: number): Promise<boolean
     .set({ state: "forgotten", sealed_next: null, forgotten_at: now })
     .where("from_id", "=", from).where("state", "=", "finished").executeTakeFirst();
   return result.numUpdatedRows > 0n;
+}
+
+/** Takes what old keys have sealed out of a database file, as it may lie there after it was replaced. */
+export async function eraseReplaced(transaction: Db): Promise<void> {
+  await eraseTraces(transaction, ["key_rotations", "data_keys"]);
 }
 
 /** Notes that a process is still given the old key of a finished rotation. */

@@ -4,7 +4,7 @@ import { newId } from "../ids.ts";
 import * as auditLog from "../storage/audit_log.ts";
 import * as dataKeys from "../storage/data_keys.ts";
 import type { WrappedKey } from "../storage/data_keys.ts";
-import type { Db } from "../storage/dialect.ts";
+import { type Db, emptyLog } from "../storage/dialect.ts";
 import * as instance from "../storage/instance.ts";
 import * as keyRotations from "../storage/key_rotations.ts";
 import type { KeyRotation } from "../storage/key_rotations.ts";
@@ -183,13 +183,14 @@ export function reasonToRemember(rotations: readonly KeyRotation[], at: number):
 
 /**
  * Ends what the replaced keys can open, and returns their names. Throws `conflict` while a process may need one,
- * unless `force` is set, and always where this process itself was given one.
+ * unless `force` is set, and always where this process itself was given one; `unavailable` where they are forgotten and
+ * a log beside the database's file may hold them yet, which the same call again takes out.
  */
 export async function forgetOldKeys(
   { db, keys, by }: RotationParts,
   { force = false, at = Date.now() }: { force?: boolean; at?: number } = {},
 ): Promise<string[]> {
-  return await db.transaction().execute(async (transaction) => {
+  const forgotten = await db.transaction().execute(async (transaction) => {
     await instance.lock(transaction, checkName);
     const rotations = await keyRotations.list(transaction);
     const finished = rotations.filter(({ state }) => state === "finished");
@@ -204,8 +205,11 @@ export async function forgetOldKeys(
       await keyRotations.forget(transaction, from, at);
       await record(transaction, "", { event: "old key forgotten", by, from, to });
     }
+    await keyRotations.eraseReplaced(transaction);
     return finished.map(({ from }) => from);
   });
+  await emptyLog(db);
+  return forgotten;
 }
 
 /** A row of the audit log; what concerns the whole instance has no organization. The names of keys are no secrets. */
