@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { greetingStatus } from "../mcp/support.ts";
 import { owner } from "../pages/support.ts";
 import { onScene, type Scene } from "./support.ts";
 
@@ -79,29 +80,6 @@ async function makeKey(page: Page, url: string): Promise<string> {
   return secret;
 }
 
-async function callWith(key: string, url: string): Promise<unknown> {
-  const answer = await fetch(url, {
-    method: "POST",
-    headers: {
-      "authorization": `Bearer ${key}`,
-      "content-type": "application/json",
-      "accept": "application/json, text/event-stream",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "initialize",
-      params: {
-        protocolVersion: "2025-11-25",
-        capabilities: {},
-        clientInfo: { name: "test", version: "1" },
-      },
-    }),
-  });
-  await answer.body?.cancel();
-  return answer.status;
-}
-
 async function signOutAndIn(page: Page, url: string): Promise<void> {
   await page.locator(".side summary[aria-label^='Account of']").click();
   await page.locator(".side").getByRole("button", { name: "Sign out" }).click();
@@ -120,12 +98,12 @@ async function journey({ page, mesh, fixture }: Scene): Promise<void> {
   await findInLog(page, "a quiet heron");
   const key = await makeKey(page, mesh.url);
   const proxy = `${mesh.url}/mcp/${connection.split("/").at(-1)}`;
-  assert.equal(await callWith(key, proxy), 200);
+  assert.equal(await greetingStatus(proxy, key), 200);
   await page.goto(`${mesh.url}/api-keys`);
   await page.getByRole("main").getByRole("link", { name: "Delete key Laptop" }).click();
   await press(page, "Delete API key");
   await page.getByText("No API keys yet").waitFor();
-  assert.equal(await callWith(key, proxy), 401);
+  assert.equal(await greetingStatus(proxy, key), 401);
   await signOutAndIn(page, mesh.url);
 }
 

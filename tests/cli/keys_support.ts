@@ -5,6 +5,7 @@ import type { Db } from "../../server/storage/dialect.ts";
 import { MasterKeys, openVault } from "../../server/vault.ts";
 import { dataKeyPlace, encrypt } from "../../server/vault/envelope.ts";
 import { placeOf } from "../../server/upstream/credentials.ts";
+import { legacy, post } from "../mcp/support.ts";
 import { addKey, addMember, addOrganization, addUser } from "../support/accounts.ts";
 import { addConnection } from "../support/connections.ts";
 import type { Hostile } from "../support/upstreams.ts";
@@ -87,20 +88,8 @@ export function startGuarded(): Hostile {
 
 /** Calls the tool through a mesh; true where the upstream was sent the right token. */
 export async function calls(url: string, { organizationId, connectionId, key }: Connected): Promise<boolean> {
-  const answer = await fetch(`${url}/mcp/${connectionId}`, {
-    method: "POST",
-    headers: {
-      "authorization": `Bearer ${key}`,
-      "content-type": "application/json",
-      "accept": "application/json, text/event-stream",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "tools/call",
-      params: { name: "echo", arguments: { organization: organizationId } },
-    }),
-  });
+  const call = legacy("tools/call", { name: "echo", arguments: { organization: organizationId } });
+  const answer = await post({ url: `${url}/mcp/${connectionId}`, key }, call);
   const text = await answer.text();
   return answer.status === 200 && text.includes('"result"');
 }

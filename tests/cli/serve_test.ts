@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as auditLog from "../../server/storage/audit_log.ts";
+import { legacy, post } from "../mcp/support.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { besides, mesh, seed, serve } from "../support/executable.ts";
 import { freePort } from "../support/processes.ts";
@@ -15,20 +16,8 @@ async function inFolder(fn: (dir: string) => Promise<void>): Promise<void> {
 }
 
 function call(url: string, { connectionId, key, id }: { connectionId: string; key: string; id: number }) {
-  return fetch(`${url}/mcp/${connectionId}`, {
-    method: "POST",
-    headers: {
-      "authorization": `Bearer ${key}`,
-      "content-type": "application/json",
-      "accept": "application/json, text/event-stream",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id,
-      method: "tools/call",
-      params: { name: "echo", arguments: { id } },
-    }),
-  });
+  const call = legacy("tools/call", { name: "echo", arguments: { id } }, { id });
+  return post({ url: `${url}/mcp/${connectionId}`, key }, call);
 }
 
 Deno.test("without settings it serves, keeps its data to itself and stops on SIGTERM with 0", () =>

@@ -149,9 +149,9 @@ export function modern(
   };
 }
 
-/** Posts a message with the site's key. */
+/** Posts a message with the site's key, where there is one. */
 export async function post(
-  to: Pick<Site, "url" | "key">,
+  to: { readonly url: string; readonly key: string | null },
   sent: Sent,
   init: RequestInit = {},
 ): Promise<Response> {
@@ -160,7 +160,7 @@ export async function post(
     body: sent.body,
     ...init,
     headers: {
-      authorization: `Bearer ${to.key}`,
+      ...to.key !== null && { authorization: `Bearer ${to.key}` },
       accept: "application/json, text/event-stream",
       "content-type": "application/json",
       ...sent.headers,
@@ -169,14 +169,21 @@ export async function post(
   });
 }
 
+function greeting(capabilities: Record<string, unknown> = {}): Sent {
+  const clientInfo = { name: "test", version: "1.0.0" };
+  return legacy("initialize", { protocolVersion: legacyVersion, capabilities, clientInfo });
+}
+
+/** The status with which a server answers whoever greets it with this token. */
+export async function greetingStatus(url: string, key: string | null): Promise<number> {
+  const response = await post({ url, key }, greeting());
+  await response.text();
+  return response.status;
+}
+
 /** Opens a legacy session and gives the id by which the mesh knows it. */
 export async function openSession(to: Site, capabilities: Record<string, unknown> = {}): Promise<string> {
-  const params = {
-    protocolVersion: legacyVersion,
-    capabilities,
-    clientInfo: { name: "test", version: "1.0.0" },
-  };
-  const response = await post(to, legacy("initialize", params));
+  const response = await post(to, greeting(capabilities));
   await response.text();
   const session = response.headers.get("mcp-session-id");
   if (session === null) throw new Error(`There is no session: ${response.status}`);

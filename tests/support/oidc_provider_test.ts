@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { greetingStatus } from "../mcp/support.ts";
 import { type OidcUpstream, startOidcUpstream } from "./upstreams/oidc_provider.ts";
 
 const back = "http://127.0.0.1:9/callback";
@@ -38,29 +39,6 @@ async function token({ issuer }: OidcUpstream, parameters: Record<string, string
   return await fetch(`${issuer}/token`, { method: "POST", body: new URLSearchParams(parameters) });
 }
 
-async function call({ mcpUrl }: OidcUpstream, accessToken: string | null): Promise<number> {
-  const response = await fetch(mcpUrl, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      ...(accessToken === null ? {} : { authorization: `Bearer ${accessToken}` }),
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "initialize",
-      params: {
-        protocolVersion: "2025-11-25",
-        capabilities: {},
-        clientInfo: { name: "test", version: "1" },
-      },
-    }),
-  });
-  await response.text();
-  return response.status;
-}
-
 async function login(upstream: OidcUpstream): Promise<{ clientId: string; access: string; refresh: string }> {
   const clientId = await register(upstream);
   const answer = new URL(await upstream.follow(authorizeUrl(upstream, clientId)));
@@ -81,17 +59,17 @@ async function login(upstream: OidcUpstream): Promise<{ clientId: string; access
 
 Deno.test("the provider signs a person in, and the server behind it takes its tokens alone", async () => {
   await using upstream = await startOidcUpstream();
-  assert.equal(await call(upstream, null), 401);
+  assert.equal(await greetingStatus(upstream.mcpUrl, null), 401);
   const { access, clientId, refresh } = await login(upstream);
-  assert.equal(await call(upstream, access), 200);
-  assert.equal(await call(upstream, `${access}x`), 401);
+  assert.equal(await greetingStatus(upstream.mcpUrl, access), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, `${access}x`), 401);
   assert.equal(upstream.registrations(), 1);
 
   upstream.setClock(301);
-  assert.equal(await call(upstream, access), 401);
+  assert.equal(await greetingStatus(upstream.mcpUrl, access), 401);
   upstream.setClock(0);
   upstream.expireAccess();
-  assert.equal(await call(upstream, access), 401);
+  assert.equal(await greetingStatus(upstream.mcpUrl, access), 401);
 
   const parameters = {
     grant_type: "refresh_token",
@@ -100,25 +78,29 @@ Deno.test("the provider signs a person in, and the server behind it takes its to
     resource: upstream.mcpUrl,
   };
   const renewed = await (await token(upstream, parameters)).json();
-  assert.equal(await call(upstream, renewed.access_token), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, renewed.access_token), 200);
   assert.notEqual(renewed.refresh_token, refresh);
   const replayed = await token(upstream, parameters);
   assert.equal((await replayed.json()).error, "invalid_grant");
-  assert.equal(await call(upstream, renewed.access_token), 401, "a second use ends the grant");
+  assert.equal(
+    await greetingStatus(upstream.mcpUrl, renewed.access_token),
+    401,
+    "a second use ends the grant",
+  );
   assert.deepEqual({ ...upstream.tokenRequests }, { authorization_code: 1, refresh_token: 2 });
 });
 
 Deno.test("the provider can be taken down, and consent taken back", async () => {
   await using upstream = await startOidcUpstream({ scopeFor: ({ method }) => method && "admin" });
   const { access, refresh, clientId } = await login(upstream);
-  assert.equal(await call(upstream, access), 403);
+  assert.equal(await greetingStatus(upstream.mcpUrl, access), 403);
   upstream.setDown(true);
   await assert.rejects(fetch(`${upstream.issuer}/.well-known/openid-configuration`));
   upstream.setDown(503);
   assert.equal((await token(upstream, {})).status, 503);
   upstream.setDown(false);
   upstream.revokeAll();
-  assert.equal(await call(upstream, access), 401);
+  assert.equal(await greetingStatus(upstream.mcpUrl, access), 401);
   const parameters = { grant_type: "refresh_token", client_id: clientId, refresh_token: refresh };
   assert.equal((await (await token(upstream, parameters)).json()).error, "invalid_grant");
   upstream.forgetClients();

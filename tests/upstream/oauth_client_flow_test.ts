@@ -8,28 +8,10 @@ import {
   refresh,
   revoke,
 } from "../../server/upstream/oauth_client.ts";
+import { greetingStatus } from "../mcp/support.ts";
 import { onServices } from "../support/services.ts";
-import { type OidcUpstream, startOidcUpstream } from "../support/upstreams/oidc_provider.ts";
+import { startOidcUpstream } from "../support/upstreams/oidc_provider.ts";
 import { connect, connectionTo, partsOf, rejectsAs } from "./oauth_client_support.ts";
-
-async function statusWith({ mcpUrl }: OidcUpstream, token: string): Promise<number> {
-  const response = await fetch(mcpUrl, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${token}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "initialize",
-      params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
-    }),
-  });
-  await response.text();
-  return response.status;
-}
 
 onServices("a person connects, the access is renewed with rotation, and given back", async (services) => {
   await using upstream = await startOidcUpstream();
@@ -37,7 +19,7 @@ onServices("a person connects, the access is renewed with rotation, and given ba
   const connection = connectionTo(upstream.mcpUrl);
   const before = Date.now();
   const { grant, scope, expiresAt, account, url } = await connect(parts, { connection, ...upstream });
-  assert.equal(await statusWith(upstream, grant.accessToken), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, grant.accessToken), 200);
   assert.equal(grant.issuer, upstream.issuer);
   assert.equal(url.searchParams.get("scope"), "tools offline_access"); // CL10: it lists offline_access
   assert.equal(scope, "tools");
@@ -46,7 +28,7 @@ onServices("a person connects, the access is renewed with rotation, and given ba
   assert.equal(account, null);
 
   const renewed = await refresh(parts, { connection, grant });
-  assert.equal(await statusWith(upstream, renewed.grant.accessToken), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, renewed.grant.accessToken), 200);
   assert.notEqual(renewed.grant.refreshToken, grant.refreshToken);
   assert.deepEqual({ ...upstream.tokenRequests }, { authorization_code: 1, refresh_token: 1 });
   // CL03: in authorize, token and refresh, as published.
@@ -57,7 +39,7 @@ onServices("a person connects, the access is renewed with rotation, and given ba
   ]);
 
   await revoke(parts, renewed.grant);
-  assert.equal(await statusWith(upstream, renewed.grant.accessToken), 401);
+  assert.equal(await greetingStatus(upstream.mcpUrl, renewed.grant.accessToken), 401);
   const error = await rejectsAs(refresh(parts, { connection, grant: renewed.grant }), "invalid_grant"); // CL12
   assert.equal(error.stage, "token");
 });
@@ -75,7 +57,7 @@ onServices(
     const second = await connect(parts, { connection, ...upstream });
     assert.equal(upstream.registrations(), 1); // CL09
     upstream.revokeAll();
-    assert.equal(await statusWith(upstream, second.grant.accessToken), 401);
+    assert.equal(await greetingStatus(upstream.mcpUrl, second.grant.accessToken), 401);
     await rejectsAs(refresh(parts, { connection, grant: second.grant }), "invalid_grant");
 
     const third = await connect(parts, { connection, ...upstream });
@@ -97,7 +79,7 @@ onServices("a provider that is down takes nothing away", async (services) => {
   upstream.setDown(false);
   const renewed = await refresh(parts, { connection, grant });
   assert.equal(renewed.grant.refreshToken, grant.refreshToken);
-  assert.equal(await statusWith(upstream, renewed.grant.accessToken), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, renewed.grant.accessToken), 200);
 });
 
 onServices("a person who refuses is told so", async (services) => {
@@ -114,7 +96,7 @@ onServices("a server without refresh tokens, and one whose clock is ahead", asyn
   const { grant, expiresAt } = await connect(parts, { connection, ...upstream });
   assert.equal(grant.refreshToken, null);
   upstream.setClock(61);
-  assert.equal(await statusWith(upstream, grant.accessToken), 401);
+  assert.equal(await greetingStatus(upstream.mcpUrl, grant.accessToken), 401);
   assert.ok(expiresAt && expiresAt > Date.now());
   await rejectsAs(refresh(parts, { connection, grant }), "invalid_grant", /gave no way to renew it$/);
 });
@@ -128,11 +110,11 @@ onServices("more scope is asked for together with what was granted", async (serv
   const connection = connectionTo(upstream.mcpUrl);
   const first = await connect(parts, { connection, ...upstream, challenge: `Bearer scope="read"` });
   assert.equal(first.scope, "read");
-  assert.equal(await statusWith(upstream, first.grant.accessToken), 403);
+  assert.equal(await greetingStatus(upstream.mcpUrl, first.grant.accessToken), 403);
   const challenge = `Bearer error="insufficient_scope", scope="write"`;
   const second = await connect(parts, { connection, ...upstream, challenge, scopes: "read" });
   assert.deepEqual(second.scope?.split(" ").toSorted(), ["read", "write"]);
-  assert.equal(await statusWith(upstream, second.grant.accessToken), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, second.grant.accessToken), 200);
 });
 
 onServices("a server that publishes its origin gets tokens for its origin", async (services) => { // CL02, CL03, Q-07
@@ -144,7 +126,7 @@ onServices("a server that publishes its origin gets tokens for its origin", asyn
     ...upstream,
   });
   assert.equal(grant.resource, options.resource);
-  assert.equal(await statusWith(upstream, grant.accessToken), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, grant.accessToken), 200);
 });
 
 onServices("the person is known by name where the server says it", async (services) => {
@@ -181,7 +163,7 @@ onServices("given clients prove themselves in each way", async (services) => { /
     assert.equal(grant.client.authMethod, method);
     const renewed = await refresh(parts, { connection, grant });
     await revoke(parts, renewed.grant);
-    assert.equal(await statusWith(upstream, renewed.grant.accessToken), 401);
+    assert.equal(await greetingStatus(upstream.mcpUrl, renewed.grant.accessToken), 401);
   }
   const wrong = connectionTo(upstream.mcpUrl, {
     client_id: "given-client_secret_post",
@@ -205,7 +187,7 @@ onServices("the document is read by a server that takes documents", async (servi
   const { grant } = await connect(parts, { connection, ...upstream });
   assert.equal(grant.client.clientId, "https://mesh.example/oauth/client.json");
   assert.ok(grant.refreshToken);
-  assert.equal(await statusWith(upstream, grant.accessToken), 200);
+  assert.equal(await greetingStatus(upstream.mcpUrl, grant.accessToken), 200);
   await refresh(parts, { connection, grant });
   assert.deepEqual([...new Set(read)], ["https://mesh.example/oauth/client.json"]);
   assert.equal(upstream.registrations(), 0);
@@ -258,12 +240,12 @@ onServices("the mesh gets access for itself, by a secret or by a key", async (se
   for (const config of configs) {
     const connection = connectionTo(upstream.mcpUrl, { ...config, grant_type: "client_credentials" });
     const { grant, scope, account } = await clientCredentials(parts, { connection });
-    assert.equal(await statusWith(upstream, grant.accessToken), 200, config.client_id ?? "");
+    assert.equal(await greetingStatus(upstream.mcpUrl, grant.accessToken), 200, config.client_id ?? "");
     assert.deepEqual([scope, account, grant.refreshToken], ["tools", null, null]);
     const renewed = await refresh(parts, { connection, grant });
     assert.notEqual(renewed.grant.accessToken, grant.accessToken);
     await revoke(parts, renewed.grant);
-    assert.equal(await statusWith(upstream, renewed.grant.accessToken), 401);
+    assert.equal(await greetingStatus(upstream.mcpUrl, renewed.grant.accessToken), 401);
   }
   assert.ok(upstream.tokenParameters.every(({ resource }) => resource === upstream.mcpUrl)); // CL03
 
