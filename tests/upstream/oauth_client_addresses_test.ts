@@ -10,8 +10,10 @@ import {
   resourcePath,
   serverMetadata,
   serverPath,
+  startSite,
   whole,
 } from "./oauth_client_site.ts";
+import type { OauthConfig } from "../../server/upstream/oauth_client/types.ts";
 import { connectionTo, discover, lookUp, onSite, rejectsAs } from "./oauth_client_support.ts";
 
 onSite("documents have bounds", (origin) => ({
@@ -57,7 +59,7 @@ Deno.test("the outbound policy has the last word on every address", async () => 
     resolve: (host) => Promise.resolve([host === "as.example" ? "10.1.2.3" : "127.0.0.1"]),
   });
   const blocked = [
-    `Bearer resource_metadata="http://127.0.0.1:9/x"`,
+    `Bearer resource_metadata="https://mcp.example/x"`,
     `Bearer resource_metadata="https://as.example/x"`,
     `Bearer resource_metadata="https://169.254.169.254/x"`,
     `Bearer resource_metadata="https://[::ffff:10.0.0.1]/x"`,
@@ -72,6 +74,90 @@ Deno.test("the outbound policy has the last word on every address", async () => 
   }
   guarded.close();
 });
+
+/** A server of the web, by its name, that is its own authorization server; `say` changes what it answers. */
+async function onWeb(
+  fn: (scene: {
+    issuer: string;
+    say: (more: { resource?: Record<string, unknown>; server?: Record<string, unknown> }) => void;
+    ask: (
+      options?: { challenge?: string; config?: OauthConfig },
+    ) => ReturnType<typeof discoverAuthorization>;
+  }) => Promise<void>,
+): Promise<void> {
+  const authority = new Authority("the web");
+  let said: Record<string, Record<string, unknown> | undefined> = {};
+  const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {}, ...authority.issue(["mcp.example"]) },
+    (request): Response => {
+      const { pathname, origin } = new URL(request.url);
+      if (pathname === `${resourcePath}/mcp`) {
+        return Response.json(resourceMetadata(origin, origin, said.resource));
+      }
+      if (pathname === serverPath) return Response.json(serverMetadata(origin, said.server));
+      return challenge("Bearer");
+    },
+  );
+  const resolve = (host: string) => Promise.resolve([host === "mcp.example" ? "127.0.0.1" : "10.1.2.3"]);
+  const outbound = new Outbound({ allow: [], loopbackAllowed: true, resolve, caCerts: [authority.cert] });
+  const issuer = `https://mcp.example:${server.addr.port}`;
+  await fn({
+    issuer,
+    say: (more) => said = more,
+    ask: ({ challenge, config } = {}) =>
+      discoverAuthorization({ ...lookUp, outbound }, {
+        connection: connectionTo(`${issuer}/mcp`, config),
+        challenge,
+      }),
+  });
+  outbound.close();
+  await server.shutdown();
+}
+
+Deno.test("a server of the web leads to nothing on this machine, only an admin does", () =>
+  // CL13
+  onWeb(async ({ issuer, say, ask }) => {
+    await using local = await startSite(whole);
+    assert.equal((await ask()).server.issuer, issuer, "by itself it is well");
+    const { port } = new URL(local.origin);
+    const hosts = ["127.0.0.1", "localhost", "a.localhost.", "[::1]", "[::ffff:127.0.0.1]"];
+    const origins = hosts.flatMap((host) => [`http://${host}:${port}`, `https://${host}:${port}`]);
+    for (const origin of origins) {
+      say({ resource: { authorization_servers: [origin] } });
+      await rejectsAs(ask(), "discovery", /its authorization server '.*' is of the mesh's own machine/);
+      say({});
+      const elsewhere = `Bearer resource_metadata="${origin}/x"`;
+      await rejectsAs(
+        ask({ challenge: elsewhere }),
+        "discovery",
+        /metadata URL '.*' that it names is of the/,
+      );
+      for (const name of ["token_endpoint", "authorization_endpoint"]) {
+        say({ server: { [name]: `${origin}/x` } });
+        await rejectsAs(
+          ask(),
+          "discovery",
+          new RegExp(`the ${name} of its authorization server, .* own mach`),
+        );
+      }
+      const optional = ["registration_endpoint", "revocation_endpoint", "userinfo_endpoint"];
+      say({ server: Object.fromEntries(optional.map((name) => [name, `${origin}/x`])) });
+      const { registration, server } = await ask();
+      assert.deepEqual([registration, server.revocationEndpoint, server.userinfoEndpoint], [
+        "none",
+        null,
+        null,
+      ]);
+    }
+    say({});
+    assert.deepEqual(local.seen, []);
+    const config = { authorization_server: local.origin };
+    const found = await ask({ config });
+    assert.deepEqual([found.source, found.server.tokenEndpoint], ["given", `${local.origin}/token`]);
+    // It is the admin's word for that server alone.
+    const elsewhere = `Bearer resource_metadata="${local.origin}/x"`;
+    await rejectsAs(ask({ config, challenge: elsewhere }), "discovery", /own machine/);
+  }));
 
 Deno.test("a server that cannot be reached is one to ask again", async () => {
   await rejectsAs(discover(closedPort()), "transient", /accepts no connections/);

@@ -1,6 +1,6 @@
 import { type BearerChallenge, bearerChallenge, scopeIn } from "./challenge.ts";
 import { failed, type OauthError, quoted } from "./error.ts";
-import { ask, isTransient, troubled, type Way } from "./exchange.ts";
+import { ask, isOfLoopback, isTransient, troubled, type Way } from "./exchange.ts";
 import { findResource, type ProtectedResource } from "./resource.ts";
 import { defaultServer, findServer, type ServerMetadata } from "./server_metadata.ts";
 import type { OauthConfig, OauthConnection } from "./types.ts";
@@ -91,9 +91,11 @@ async function chooseServer(
   },
 ): Promise<Pick<Discovery, "server" | "source">> {
   const given = config.authorization_server;
+  // Only an admin leads to this machine: what a server elsewhere names must not reach its services (CL13).
+  const loopback = isOfLoopback(url) || isOfLoopback(given ?? "");
   const issuers = given ? [given] : resource?.authorizationServers ?? [];
   for (const issuer of issuers) {
-    const server = await findServer(way, issuer);
+    const server = await findServer(way, { issuer, loopback });
     if (server) return { server, source: given ? "given" : "resource_metadata" };
   }
   const [first] = issuers;
@@ -102,7 +104,7 @@ async function chooseServer(
   }
   // 2025-03-26: the server itself, described at its origin or having the endpoints that all had.
   const { origin } = new URL(url);
-  const server = await findServer(way, origin);
+  const server = await findServer(way, { issuer: origin, loopback });
   if (server) return { server, source: resource ? "resource_metadata" : "server_metadata" };
   if (asked.trouble) throw asked.trouble;
   if (!asked.refused) {

@@ -138,18 +138,26 @@ export function texts(value: unknown): string[] | null {
 }
 
 /**
- * What is wrong with a URL that secrets are sent to or people are led to: https, or http to this machine, where the
- * outbound policy has the last word (CL13, CL14). Null where nothing is.
+ * What is wrong with a URL that secrets are sent to or people are led to: https, and this machine only where
+ * `loopback`, by http too. The outbound policy has the last word (CL13, CL14). Null where nothing is wrong.
  */
-export function problemOfEndpoint(value: string): string | null {
+export function problemOfEndpoint(value: string, { loopback }: { loopback: boolean }): string | null {
   if (value.length > 2000 || !URL.canParse(value)) return "is not a URL";
   const { protocol, hostname, username, password } = new URL(value);
   if (username !== "" || password !== "") return "holds a user name or password";
-  if (protocol === "https:" || (protocol === "http:" && isLoopback(hostname))) return null;
-  return "is not https";
+  const isWeb = protocol === "https:" || protocol === "http:";
+  if (isWeb && isLoopback(hostname)) return loopback ? null : "is of the mesh's own machine";
+  return protocol === "https:" ? null : "is not https";
 }
 
+/** True for a URL of this machine. */
+export function isOfLoopback(url: string): boolean {
+  return URL.canParse(url) && isLoopback(new URL(url).hostname);
+}
+
+/** True for a host, as URLs spell it, that is this machine; IPv4 may be mapped into IPv6. */
 export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" ||
-    /^127(?:\.\d{1,3}){3}$/.test(hostname);
+  const name = hostname.replace(/\.$/, "");
+  return name === "localhost" || name.endsWith(".localhost") || name === "[::1]" ||
+    /^127(?:\.\d{1,3}){3}$/.test(name) || /^\[::ffff:7f[\da-f]{2}:[\da-f]{1,4}\]$/.test(name);
 }

@@ -1,6 +1,6 @@
 import { scopeIn } from "./challenge.ts";
 import { failed, quoted } from "./error.ts";
-import { type Found, problemOfEndpoint, readDocument, texts, type Way } from "./exchange.ts";
+import { type Found, isOfLoopback, problemOfEndpoint, readDocument, texts, type Way } from "./exchange.ts";
 
 /** How a server describes itself as a protected resource. RFC 9728 */
 export interface ProtectedResource {
@@ -38,7 +38,7 @@ function candidates(way: Way, url: string, said: string | null): string[] {
   const found: string[] = [];
   if (said !== null && URL.canParse(said, url)) {
     const { href } = new URL(said, url);
-    const problem = problemOfEndpoint(href);
+    const problem = problemOfEndpoint(href, { loopback: isOfLoopback(url) });
     if (problem !== null) {
       throw failed(way, "discovery", { reason: `the metadata URL ${quoted(said)} that it names ${problem}` });
     }

@@ -19,16 +19,23 @@ export interface ServerMetadata {
   readonly challengeMethods: readonly string[] | null;
 }
 
+/** Whose metadata is wanted, and whether what it names may be of this machine (CL13). */
+interface Wanted {
+  readonly issuer: string;
+  readonly loopback: boolean;
+}
+
 /** Reads the metadata of an issuer in all of its places (CL04); null where there is none. Throws OauthError. */
-export async function findServer(way: Way, issuer: string): Promise<ServerMetadata | null> {
-  const problem = problemOfEndpoint(issuer);
+export async function findServer(way: Way, wanted: Wanted): Promise<ServerMetadata | null> {
+  const { issuer } = wanted;
+  const problem = problemOfEndpoint(issuer, wanted);
   if (problem !== null) {
     throw failed(way, "discovery", { reason: `its authorization server ${quoted(issuer)} ${problem}` });
   }
   let failing: OauthError | null = null;
   for (const url of metadataUrls(issuer)) {
     const found = await readDocument(way, url);
-    if ("document" in found) return readMetadata(way, issuer, found.document);
+    if ("document" in found) return readMetadata(way, wanted, found.document);
     if ("failing" in found) failing ??= found.failing;
   }
   if (failing) throw failing;
@@ -44,7 +51,8 @@ export function metadataUrls(issuer: string): string[] {
   return [`${origin}${oauth}${path}`, `${origin}${openid}${path}`, `${origin}${path}${openid}`];
 }
 
-function readMetadata(way: Way, expected: string, document: Record<string, unknown>): ServerMetadata {
+function readMetadata(way: Way, wanted: Wanted, document: Record<string, unknown>): ServerMetadata {
+  const expected = wanted.issuer;
   const { issuer } = document;
   if (typeof issuer !== "string" || !isSameIssuer(issuer, expected)) {
     const named = typeof issuer === "string" ? quoted(issuer) : "nobody";
@@ -52,7 +60,9 @@ function readMetadata(way: Way, expected: string, document: Record<string, unkno
       reason: `the metadata of its authorization server ${quoted(expected)} is that of ${named}`,
     });
   }
-  const tokenEndpoint = neededEndpoint(way, document, "token_endpoint");
+  const needed = (name: string) => neededEndpoint(way, wanted, { name, value: document[name] });
+  const optional = (value: unknown) => optionalEndpoint(wanted, value);
+  const tokenEndpoint = needed("token_endpoint");
   if (tokenEndpoint === null) {
     throw failed(way, "discovery", {
       reason: `its authorization server ${quoted(issuer)} names no token endpoint`,
@@ -61,10 +71,10 @@ function readMetadata(way: Way, expected: string, document: Record<string, unkno
   return {
     issuer,
     tokenEndpoint,
-    authorizationEndpoint: neededEndpoint(way, document, "authorization_endpoint"),
-    registrationEndpoint: endpoint(document.registration_endpoint),
-    revocationEndpoint: endpoint(document.revocation_endpoint),
-    userinfoEndpoint: endpoint(document.userinfo_endpoint),
+    authorizationEndpoint: needed("authorization_endpoint"),
+    registrationEndpoint: optional(document.registration_endpoint),
+    revocationEndpoint: optional(document.revocation_endpoint),
+    userinfoEndpoint: optional(document.userinfo_endpoint),
     issParameterSupported: document.authorization_response_iss_parameter_supported === true,
     documentsSupported: document.client_id_metadata_document_supported === true,
     authMethods: texts(document.token_endpoint_auth_methods_supported),
@@ -84,10 +94,13 @@ function isBare(issuer: string): boolean {
   return /^https?:\/\/[^/?#]+\/?$/.test(issuer);
 }
 
-function neededEndpoint(way: Way, document: Record<string, unknown>, name: string): string | null {
-  const value = document[name];
+function neededEndpoint(
+  way: Way,
+  wanted: Wanted,
+  { name, value }: { name: string; value: unknown },
+): string | null {
   if (typeof value !== "string") return null;
-  const problem = problemOfEndpoint(value);
+  const problem = problemOfEndpoint(value, wanted);
   if (problem === null) return value;
   throw failed(way, "discovery", {
     reason: `the ${name} of its authorization server, ${quoted(value)}, ${problem}`,
@@ -95,8 +108,8 @@ function neededEndpoint(way: Way, document: Record<string, unknown>, name: strin
 }
 
 /** An endpoint that one can do without; one that may not be called is none. */
-function endpoint(value: unknown): string | null {
-  return typeof value === "string" && problemOfEndpoint(value) === null ? value : null;
+function optionalEndpoint(wanted: Wanted, value: unknown): string | null {
+  return typeof value === "string" && problemOfEndpoint(value, wanted) === null ? value : null;
 }
 
 /** The endpoints that servers of 2025-03-26 have where they say nothing of themselves. */
