@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import * as jose from "jose";
+import { startMesh } from "./support/app.ts";
 import { serve } from "./support/executable.ts";
 import { run } from "./support/processes.ts";
-import { startEverything } from "./support/upstreams.ts";
+import { startEverything, startFixture } from "./support/upstreams.ts";
 
 const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
 
@@ -26,6 +28,40 @@ Deno.test("the README's curl commands lead from a new mesh to a tool call throug
     await child.kill("SIGTERM");
   } finally {
     await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("the README's check of the identity token lets nobody in but the one organization", async () => {
+  const sample = [...readme.matchAll(/```js\n(.*?)```/gs)].map((match) => match[1] ?? "")
+    .find((block) => block.includes("jwtVerify"));
+  assert.ok(sample, "the README has the block");
+  await using server = await startFixture();
+  const mesh = await startMesh();
+  try {
+    const options = { identity_token: true };
+    const ours = await mesh.connect(server.url, { options });
+    const first = server.seen.at(-1);
+    const theirs = await mesh.connect(server.url, { options });
+    const second = server.seen.at(-1);
+    assert.notEqual(ours.person.organizationId, theirs.person.organizationId);
+    const body = sample.replace(/^ *import .*$/m, "")
+      .replaceAll("https://mesh.example.com", mesh.url.replace("127.0.0.1", "localhost"))
+      .replace("https://tools.example.com/mcp", server.url)
+      .replace("org_...", ours.person.organizationId);
+    const check = new Function(
+      "{ createRemoteJWKSet, jwtVerify }",
+      "request",
+      `return (async () => { ${body}; return payload; })()`,
+    );
+    const checked = (seen?: { headers: Record<string, string> }) =>
+      check(
+        jose,
+        new Request(server.url, { headers: { "x-mesh-token": seen?.headers["x-mesh-token"] ?? "" } }),
+      );
+    assert.equal((await checked(first)).sub, ours.person.userId);
+    await assert.rejects(checked(second), /^Error: It is the token of another organization$/);
+  } finally {
+    await mesh.stop();
   }
 });
 
