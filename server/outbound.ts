@@ -84,11 +84,13 @@ export class Outbound {
     const { target, request, message } = attempt;
     if (this.#pool.isBehind(performance.now())) await this.#pool.catchUp();
     if (request.signal?.aborted) throw aborted(target, request.signal);
+    const again = mayRepeat ? () => this.#attempt(attempt, false) : undefined;
     const rested = mayRepeat ? this.#pool.take(target, performance.now()) : null;
-    if (rested) return await rested.exchange(message, request, () => this.#attempt(attempt, false));
+    if (rested) return await rested.exchange(message, request, again);
     const bounds = { timeoutMs: request.connectTimeoutMs ?? connectTimeoutMs, signal: request.signal };
     const connection = await this.#pool.open(target, bounds);
-    return await connection.exchange(message, request);
+    // One that others have used before, where there was a line.
+    return await connection.exchange(message, request, again);
   }
 
   /**

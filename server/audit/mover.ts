@@ -15,6 +15,8 @@ const batch = { lines: 64, bytes: 256 * 1024 };
 const threadBatch = { lines: 256, bytes: 1024 * 1024 };
 /** So many bytes, some 50,000 calls, are worth a thread of its own; fewer can wait until the calls are over. */
 const threadBacklog = 32 * 1024 * 1024;
+/** The same where somebody waits for them, such as a reader of the log. */
+const awaitedBacklog = 512 * 1024;
 /** A thread is given up when so little came in for so long, and one that failed is followed by none as long. */
 const threadIdleMs = 20_000;
 /** Rows wait this long for company, as a row alone costs several times what it costs in a group. */
@@ -181,7 +183,10 @@ export class Mover {
 
   /** The thread to use: while there is one, and a new one where much waits; null where this thread does it. */
   #threadFor(backlog: number): InsertThread | null {
-    if (this.#threadUrl === null || backlog < this.#threadBacklog) return this.#thread;
+    const enough = this.#flushes.size > 0
+      ? Math.min(awaitedBacklog, this.#threadBacklog)
+      : this.#threadBacklog;
+    if (this.#threadUrl === null || backlog < enough) return this.#thread;
     if (this.#thread === null && performance.now() < this.#threadFailedUntil) return null;
     clearTimeout(this.#threadIdle);
     this.#threadIdle = setTimeout(() => this.#endThread(), threadIdleMs);

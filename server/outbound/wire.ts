@@ -75,11 +75,15 @@ export class Wire {
   readonly #wrote = (count: number): void => {
     this.#sent += count;
     this.#request = this.#request.subarray(count);
-    if (this.#request.length > 0) this.#send();
-    else this.#sending = "no";
+    if (this.#request.length > 0) return this.#send();
+    this.#request = nothing; // an empty part would keep the whole in memory
+    this.#sending = "no";
   };
 
-  readonly #notWritten = (): void => void (this.#sending = "failed");
+  readonly #notWritten = (): void => {
+    this.#request = nothing;
+    this.#sending = "failed";
+  };
 
   // One piece, so that a request usually is one segment and one system call.
   #encode(head: string, body: Uint8Array | string): Uint8Array {

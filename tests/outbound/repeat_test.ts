@@ -41,6 +41,16 @@ for (const method of ["GET", "HEAD", "DELETE", "PUT"]) {
   });
 }
 
+Deno.test("a GET that waited in line for the connection that swallowed it is sent once more", async () => {
+  const seen: string[] = [];
+  await using server = closingOnSecond(seen);
+  using outbound = new TestOutbound({ maxSockets: 1 });
+  const answers = await Promise.all([outbound.call(server.url), outbound.call(server.url)]);
+  assert.deepEqual(answers.map(({ status }) => status), [200, 200]);
+  assert.deepEqual(seen, ["GET", "GET", "GET"]);
+  assert.equal(server.accepted, 2);
+});
+
 Deno.test("a repeated request that fails again is not repeated a second time", async () => {
   const seen: number[] = [];
   await using server = new RawServer(async (peer) => {

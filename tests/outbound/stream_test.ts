@@ -56,6 +56,26 @@ for (const framing of ["length", "chunked", "close"] as const) {
   });
 }
 
+Deno.test("a large request is not kept in memory while its answer is on the way", async () => {
+  const size = 10 * MiB;
+  await using server = new RawServer(async (peer) => {
+    for (let taken = 0; taken < size; taken += peer.take().length) if (!await peer.more()) return;
+    await peer.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    while (await peer.more());
+  });
+  using outbound = new TestOutbound();
+  const before = heldBytes();
+  const open = [];
+  for (let i = 0; i < 6; i++) {
+    open.push(await outbound.call(server.url, { method: "POST", body: "x".repeat(size) }));
+  }
+  await until(() => {
+    new Uint8Array(8 * MiB).fill(1); // so that there is a reason to collect
+    return heldBytes() - before < 60 * MiB;
+  });
+  for (const { body } of open) await (body as ReadableStream).cancel();
+});
+
 Deno.test("a caller that does not read holds the server back", async () => {
   let sent = 0;
   const piece = new Uint8Array(MiB);
