@@ -18,7 +18,11 @@ async function addSignIn(visitor: Visitor, upstream: OidcUpstream, whose = "per_
   return /conn_\w+/.exec(answer.headers.get("location") ?? "")?.[0] ?? assert.fail(answer.text);
 }
 
-async function signIn(page: Page): Promise<void> {
+/** Follows a link where nobody is signed in yet, and signs in. */
+async function arrive(scene: Scene, path: string): Promise<void> {
+  const { page } = scene;
+  await page.context().clearCookies();
+  await page.goto(homeOf(scene) + path);
   await page.getByLabel("E-mail").fill(owner.email);
   await page.getByLabel("Password").fill(owner.password);
   await page.getByRole("button", { name: "Sign in" }).click();
@@ -46,9 +50,7 @@ for (const javaScriptEnabled of [true, false]) {
       withUpstream(async (upstream) => {
         const { page } = scene;
         const id = await addSignIn(await enter(scene), upstream);
-        await page.context().clearCookies();
-        await page.goto(`${homeOf(scene)}/my-connections/${id}`);
-        await signIn(page);
+        await arrive(scene, `/my-connections/${id}`);
         await page.getByRole("heading", { name: "Connect Linear" }).waitFor();
         const words = await main(page).innerText();
         assert.match(words, /Mesh asks for your own account at Linear/);
@@ -78,9 +80,7 @@ onScene(
     withUpstream(async (upstream) => {
       const { page } = scene;
       const id = await addSignIn(await enter(scene), upstream);
-      await page.context().clearCookies();
-      await page.goto(`${homeOf(scene)}/my-connections/${id}`);
-      await signIn(page);
+      await arrive(scene, `/my-connections/${id}`);
       await page.context().addCookies([{ name: "person", value: "!ann", url: upstream.issuer }]);
       await page.getByRole("button", { name: "Connect Linear" }).click();
       await page.getByRole("heading", { name: "Nothing was connected" }).waitFor();
@@ -96,9 +96,7 @@ onScene(
     withUpstream(async (upstream) => {
       const { page } = scene;
       const id = await addSignIn(await enter(scene), upstream);
-      await page.context().clearCookies();
-      await page.goto(`${homeOf(scene)}/my-connections/${id}`);
-      await signIn(page);
+      await arrive(scene, `/my-connections/${id}`);
       upstream.setDown(503);
       await page.getByRole("button", { name: "Connect Linear" }).click();
       const message = page.getByRole("alert");
@@ -115,9 +113,7 @@ onScene(
     withUpstream(async (upstream) => {
       const { page } = scene;
       const id = await addSignIn(await enter(scene), upstream, "shared");
-      await page.context().clearCookies();
-      await page.goto(`${homeOf(scene)}/connections/${id}`);
-      await signIn(page);
+      await arrive(scene, `/connections/${id}`);
       await page.getByText("Nobody has signed in at Linear yet").waitFor();
       assert.equal(await page.getByText("Connect to authorize").count(), 0, "it is said once");
       await page.getByRole("link", { name: "Say whose account it is to be" }).click();
