@@ -1,5 +1,13 @@
 import { conceal, mayHold } from "./concealment.ts";
-import { holdsSecrets, isHarmless, mask, namesSecret, redactText, suspicious } from "./secrets.ts";
+import {
+  holdsSecrets,
+  isHarmless,
+  mask,
+  namesSecret,
+  redactText,
+  suspicious,
+  withoutOauthSecrets,
+} from "./secrets.ts";
 
 export { redactText };
 
@@ -171,7 +179,8 @@ class Writer {
   }
 
   #member(name: string, value: unknown, secret: boolean): void {
-    if (secret || (holdsSecrets(name) && typeof value === "object")) return this.#value(value, true);
+    if (secret || holdsSecrets(name, value)) return this.#value(value, true);
+    if (name === "oauth_config" && value) return this.#value(withoutOauthSecrets(value), false);
     this.#value(value, namesSecret(name) && !isHarmless(name, value));
   }
 }

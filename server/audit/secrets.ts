@@ -20,7 +20,7 @@ const bookmarks = words("page next continuation progress");
 /** Names that end so say something about a secret, they do not hold it: `token_type`, `password_policy`. */
 const aboutWords = words(
   "type types count counts limit limits budget usage name names url uri endpoint endpoints expiry expires " +
-    "expiration at in length size policy hint method methods scheme supported required enabled index",
+    "expiration at in length size policy hint method methods scheme supported required enabled index server servers",
 );
 const endsSecret =
   /(?:password|passwd|passphrase|secret|token|apikey|accesskey|privatekey|secretkey|authorization|cookie|credentials?)$/;
@@ -52,17 +52,39 @@ export function isHarmless(name: string, value: unknown): boolean {
   return typeof value === "boolean" || (typeof value === "number" && /tokens/i.test(name));
 }
 
-/** Names of containers all of whose values are secrets. */
-export function holdsSecrets(name: string): boolean {
-  return name === "headers" || name === "envVars" || name === "env" || name === "configuration_state" ||
-    name === "client_certificate";
+const holders = words("headers envVars env");
+/** Fields of a connection that hold secrets in whatever shape they come, the wrong ones too. */
+const sealedFields = words("connection_headers configuration_state client_certificate");
+/** What of `oauth_config` is no secret. */
+const oauthSettings = words(
+  "client_id token_endpoint_auth_method scope authorization_server resource grant_type registration " +
+    "assertion_audience",
+);
+
+/** True where all that a field of this name holds are secrets. */
+export function holdsSecrets(name: string, value: unknown): boolean {
+  if (sealedFields.has(name)) return true;
+  const isObject = typeof value === "object" && !Array.isArray(value);
+  if (name === "oauth_config") return !isObject;
+  if (name === "personal_headers") return isObject; // a list is one of names
+  return holders.has(name) && typeof value === "object";
+}
+
+/** An `oauth_config` with all masked but its settings, also what it does not have: a misspelt secret is one. */
+export function withoutOauthSecrets(config: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(config).map(([name, value]) => [
+      name,
+      value === null || (oauthSettings.has(name) && typeof value !== "object") ? value : mask,
+    ]),
+  );
 }
 
 /** A cheap first look: false only for texts, and JSON texts, that `redactText` and `namesSecret` leave alone. */
 export const suspicious: RegExp = new RegExp(
   [
     // names
-    "pass|pwd|secret|token|jwt|bearer|basic|authoriz|cookie|cred|key|otp|signature|headers|env|configuration_state|client_certificate",
+    "pass|pwd|secret|token|jwt|bearer|basic|authoriz|cookie|cred|key|otp|signature|headers|env|configuration_state|client_certificate|oauth_config",
     // values
     "mesh_|[sr]k[-_]|gh[pousr]_|github_pat|glpat|xox|xapp|akia|asia|aiza|ya29|eyj|npm_|hf_|whsec|sg\\.|-----begin",
     // URLs

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { oauthConfig } from "../../server/actions/credential_fields.ts";
 import { redactForLog } from "../../server/audit/redact.ts";
 
 const opaque = "h" + "unter2";
@@ -89,6 +90,59 @@ Deno.test("redaction: all values of headers, variables and configuration are mas
     [{ headers: { note: "x ".repeat(5000) } }, { headers: { note: "***" } }],
   ];
   for (const [value, expected] of cases) assert.deepEqual(kept(value), expected);
+});
+
+Deno.test("redaction: fields of a connection that hold secrets hide them in every shape, settings stay", () => {
+  const settings = {
+    client_id: "mesh",
+    token_endpoint_auth_method: "private_key_jwt",
+    scope: "read",
+    authorization_server: "https://auth.example.com",
+    resource: "https://tools.example.com",
+    grant_type: "client_credentials",
+    registration: "dynamic",
+    assertion_audience: "issuer",
+  };
+  const cases: [unknown, unknown][] = [
+    [{ connection_headers: { "X-One": opaque, "X-Two": null } }, {
+      connection_headers: { "X-One": "***", "X-Two": null },
+    }],
+    [{ data: { connection_headers: `X-One: ${opaque}` } }, { data: { connection_headers: "***" } }],
+    [{ connection_headers: [["X-One", opaque]] }, { connection_headers: [["***", "***"]] }],
+    [{ connection_headers: null, oauth_config: null, personal_headers: null }, {
+      connection_headers: null,
+      oauth_config: null,
+      personal_headers: null,
+    }],
+    [{ client_certificate: opaque, configuration_state: opaque }, {
+      client_certificate: "***",
+      configuration_state: "***",
+    }],
+    [{ oauth_config: settings }, { oauth_config: settings }],
+    [
+      {
+        oauth_config: { ...settings, client_secret: opaque, sekret: opaque, other: { a: opaque }, no: null },
+      },
+      {
+        oauth_config: { ...settings, client_secret: "***", sekret: "***", other: "***", no: null },
+      },
+    ],
+    [{ oauth_config: { client_id: { value: opaque }, scope: [opaque] } }, {
+      oauth_config: { client_id: "***", scope: "***" },
+    }],
+    [{ oauth_config: opaque }, { oauth_config: "***" }],
+    [{ oauth_config: [opaque] }, { oauth_config: ["***"] }],
+    [{ personal_headers: { "X-One": opaque } }, { personal_headers: { "X-One": "***" } }],
+    [{ personal_headers: ["X-One"] }, { personal_headers: ["X-One"] }],
+  ];
+  for (const [value, expected] of cases) assert.deepEqual(kept(value), expected);
+});
+
+Deno.test("redaction: the settings of an OAuth client that the log shows are those that there are", () => {
+  const given = Object.fromEntries(Object.keys(oauthConfig.shape).map((name) => [name, "x"]));
+  assert.deepEqual(kept({ oauth_config: given }), {
+    oauth_config: { ...given, client_secret: "***", private_key: "***" },
+  });
 });
 
 Deno.test("redaction: secrets inside of text are masked wherever the text stands", () => {

@@ -66,7 +66,7 @@ const ordinaryNames = (
   "token_type tokenType token_count tokenCount token_endpoint token_limit tokenizer passport compass bypass " +
   "password_policy passwordHint secretary secret_name cookie_policy cookieName author authors authored " +
   "nextPageToken next_token page_token pageToken continuationToken progressToken token_usage auth_method " +
-  "authorization_endpoint authorization_url expires_in signature headers env q query text content data url"
+  "authorization_endpoint authorization_server authorization_servers authorization_url expires_in signature headers env q query text content data url"
 ).split(" ");
 
 Deno.test("secrets: names are told apart by their words", () => {
