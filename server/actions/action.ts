@@ -54,6 +54,8 @@ export interface Action<I extends z.ZodObject = z.ZodObject, O extends z.ZodObje
   readonly logged?: (rawInput: unknown) => unknown;
   /** What the log may hold of an input that was accepted, where that is not the input itself. */
   readonly loggedInput?: (input: z.output<I>) => unknown;
+  /** What the log may hold of the output, where that is not the output itself. */
+  readonly loggedOutput?: (output: z.output<O>) => unknown;
   /** What the log must not hold wherever it occurs, as somebody else's answer may repeat it. */
   readonly secrets?: (ctx: Context, input: z.output<I>) => Promise<readonly string[]>;
   /** True where it also runs for a person who belongs to no organization. */
@@ -106,7 +108,8 @@ export async function perform<I extends z.ZodObject, O extends z.ZodObject>(
     if (action.target) authorizeTarget(action.target(input), call);
     if (action.secrets) call.secrets = () => action.secrets?.(call.ctx, input) ?? Promise.resolve([]);
     const output = action.output.parse(await action.run(call.ctx, input)) as z.output<O>;
-    if (!(action.readOnly && ctx.request.viewing)) await record(call, began, { output });
+    const logged = action.loggedOutput ? action.loggedOutput(output) : output;
+    if (!(action.readOnly && ctx.request.viewing)) await record(call, began, { output: logged });
     return output;
   } catch (error) {
     await record(call, began, { error });

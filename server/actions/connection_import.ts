@@ -54,12 +54,26 @@ export const importConnections = defineAction({
   output: z.object({ items: z.array(outcome), created: z.int() }),
   // A file that was not accepted may hold secrets under any name.
   logged: () => ({ json: "***" }),
+  loggedInput: ({ names, preview }) => ({ json: "***", names, preview }),
+  loggedOutput: ({ items, created }) => ({
+    items: items.map(({ item, ...report }) => ({
+      ...report,
+      address: withoutValues(report.address),
+      item: item && { ...item, connection_url: item.connection_url && withoutValues(item.connection_url) },
+    })),
+    created,
+  }),
   run: async (ctx, { json, names, preview }) => {
     const wanted = json.filter(({ name }) => names?.includes(name) ?? true);
     const items = await Promise.all(wanted.map((entry) => importOne(ctx, entry, preview)));
     return { items, created: items.filter((item) => item.outcome === "created").length };
   },
 });
+
+/** The address of a server without what may be a secret of any name: arguments, queries and who asks. */
+function withoutValues(address: string): string {
+  return address.replace(/([?#=\s]).*$/s, "$1***").replace(/:\/\/[^\/]*@/, "://***@");
+}
 
 /** Finds the map of servers: under `mcpServers`, `servers` (VS Code), `mcp.servers` (its settings), or alone. */
 function entriesOf(value: unknown): Entry[] {
@@ -135,7 +149,8 @@ function whyUnsupported(entry: Entry): string | null {
     found !== undefined
   );
   if (placeholder === undefined) return null;
-  return `It holds the placeholder '${placeholder.slice(0, 100)}'; write the value in its place`;
+  const name = placeholder.replace(/:-.*\}$/s, "}"); // what it stands for by default may be the secret itself
+  return `It holds the placeholder '${name.slice(0, 100)}'; write the value in its place`;
 }
 
 function urlOf({ url, serverUrl, httpUrl }: Entry): string | undefined {
