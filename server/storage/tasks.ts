@@ -7,19 +7,26 @@ export interface TaskOwner {
   userId: string;
 }
 
-/** Remembers who started a task; the first owner stays. */
+/** Servers forget a task long before; nobody asks for one after that. */
+const keptMs = 90 * 24 * 3600_000;
+
+/** Remembers who started a task; the first owner stays. Forgets this person's old ones there. */
 export async function insert(
   db: Db,
   organizationId: string,
   task: TaskOwner & { taskId: string },
 ): Promise<void> {
+  const now = Date.now();
   await insertIfAbsent(db, "task_owners", [{
     id: hash(task.connectionId, task.taskId),
     organization_id: organizationId,
     connection_id: task.connectionId,
     user_id: task.userId,
-    created_at: Date.now(),
+    created_at: now,
   }]);
+  await db.deleteFrom("task_owners").where("organization_id", "=", organizationId)
+    .where("connection_id", "=", task.connectionId).where("user_id", "=", task.userId)
+    .where("created_at", "<", now - keptMs).execute();
 }
 
 /** True where the task was started by this person through this connection. */
@@ -48,11 +55,6 @@ export async function fingerprints(db: Db, organizationId: string, owner: TaskOw
 /** True where the fingerprint of the task is among those. */
 export function isKnown(known: ReadonlySet<string>, connectionId: string, taskId: string): boolean {
   return known.has(hash(connectionId, taskId));
-}
-
-/** Forgets tasks started before a time in milliseconds. */
-export async function removeBefore(db: Db, time: number): Promise<void> {
-  await db.deleteFrom("task_owners").where("created_at", "<", time).execute();
 }
 
 function hash(connectionId: string, taskId: string): string {

@@ -44,6 +44,25 @@ function call(db: Db, userId: string, sent: { body: string }, changes: Partial<T
 const start = legacy("tools/call", { name: "slow", task: { ttl: 1000 } });
 const get = (taskId: string) => legacy("tasks/get", { taskId });
 
+onDatabase("what was started long ago is forgotten when its owner starts the next", async (db) => {
+  const day = 24 * 3600_000;
+  const remember = (taskId: string) =>
+    startRule(call(db, "ann", start)).remember({ result: { task: { taskId } } });
+  for (const [taskId, days] of [["old", 91], ["young", 89]] as const) {
+    await remember(taskId);
+    const created_at = Date.now() - days * day;
+    await db.updateTable("task_owners").set({ created_at }).where("created_at", ">", Date.now() - day)
+      .execute();
+  }
+  await remember("new");
+  const refusals = ["old", "young", "new"].map(async (taskId) =>
+    (await taskRule(call(db, "ann", get(taskId)))).refusal
+  );
+  const [old, ...others] = await Promise.all(refusals);
+  assert.match(old ?? "", /^Cannot find the task/);
+  assert.deepEqual(others, [null, null]);
+});
+
 onDatabase("a task belongs to who started it, through the connection it was started on", async (db) => { // L12
   await startRule(call(db, "ann", start)).remember({
     result: { task: { taskId: "t-1", status: "working" } },
