@@ -157,7 +157,7 @@ async function send(
     method: "POST",
     headers,
     credential: passage.credential,
-    renew: renewal(passage),
+    renew: renewal(passage, { method: message.method }),
     body: JSON.stringify({ jsonrpc: "2.0", ...message }),
     watch: watchFor(message.id ?? null, (facts) => settled.resolve(facts.answer)),
     timeoutMs: target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,

@@ -223,7 +223,7 @@ function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Re
     credential: call.credential,
     watch,
     timeoutMs: call.target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
-    renew: renewal(call, message),
+    renew: renewal(call, { message }),
     signal,
     log: services.log,
     failed: (error) => {

@@ -38,7 +38,7 @@ export async function subjectOf(
   return {
     ...subject,
     headers: () => upstream.headersFor(target, as),
-    renew: (refusal) => upstream.refused(target, as, { ...refusal, again: false }),
+    renew: (refusal) => upstream.refused(target, as, { ...refusal, again: false, general: true }),
   };
 }
 

@@ -4,6 +4,7 @@ import * as credentials from "../storage/upstream_credentials.ts";
 import type { Header } from "./credentials.ts";
 import type { IdentifiedCaller } from "./identity_token.ts";
 import { hasTemplates } from "./templates.ts";
+import { bearerChallenge } from "./oauth_client/challenge.ts";
 import { type Held, isRenewable, openHeld } from "./held.ts";
 import { Renewals, type RenewalServices, type Slot } from "./renewal.ts";
 import { Scopes } from "./scopes.ts";
@@ -94,7 +95,8 @@ export class Holders {
 
   /**
    * Takes note that the upstream refused what it was sent; true where there is something else to send: a token that was
-   * renewed for it, or meanwhile. A secret that cannot be renewed is marked. Throws CredentialNeeded, UpstreamFailure.
+   * renewed for it, or meanwhile. A secret that cannot be renewed is marked; what all share, only where it is what was
+   * refused, and not a call of one of them. Throws CredentialNeeded, UpstreamFailure.
    */
   async refused(target: RelayTarget, caller: Caller, refusal: Refusal): Promise<boolean> {
     const slot = slotOf(target, caller);
@@ -106,6 +108,7 @@ export class Holders {
       return target.actsForItself ? false : await this.#outOfScope(target, slot, { held, refusal });
     }
     if (isRenewable(held)) return await this.#renewed(target, slot, { held, refusal });
+    if (!refusesCredential(target, refusal)) return false;
     await this.#mark(slot, held);
     throw this.#missing(target, (await this.#find(slot)).held);
   }
@@ -260,6 +263,20 @@ function keyOf({ connectionId, owner, organizationId }: Slot): string {
 function slotOf(target: RelayTarget, caller: Caller): Slot {
   const owner = target.credentialMode === "per_user" ? caller.userId : credentials.sharedOwner;
   return { organizationId: target.organizationId, connectionId: target.id, owner };
+}
+
+/**
+ * True where a refusal is one of the credential itself. Servers answer 401, too, to a call that they do not allow, and
+ * nobody's call may end what all share: there the server has to say so (RFC 6750 section 3.1), or refuse what depends
+ * neither on the call nor on who calls.
+ */
+function refusesCredential(
+  { credentialMode, templated, identityToken }: RelayTarget,
+  { challenge, general = false }: Refusal,
+): boolean {
+  if (credentialMode === "per_user") return true;
+  const error = bearerChallenge(challenge)?.error ?? null;
+  return error === null ? general && !templated && !identityToken : error === "invalid_token";
 }
 
 function wantedKind({ credentialType, personalHeaders }: RelayTarget): Held["secret"]["kind"] {

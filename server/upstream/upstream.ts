@@ -103,6 +103,8 @@ export interface Refusal {
   readonly again: boolean;
   /** What was asked for, such as a tool's name. */
   readonly operation?: string;
+  /** True for a message that a server answers to everybody whom it lets in, whatever they may do there. */
+  readonly general?: boolean;
 }
 
 /** Our client side: finds where a connection's messages go and what identifies us there. Made once. */
