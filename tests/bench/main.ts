@@ -59,7 +59,8 @@ async function main(): Promise<void> {
     const { rows, loadedMiB } = await measure(shots, mesh.child.pid);
     await report(rows, { startMs: mesh.startMs, idleMiB, loadedMiB });
   } finally {
-    for (const child of children) await child.kill("SIGKILL");
+    // Not SIGKILL, which would leave the worker of nginx behind.
+    for (const child of children) await child.kill("SIGTERM");
     await Deno.remove(dir, { recursive: true });
   }
 }
