@@ -66,7 +66,7 @@ export class Identities {
   /** Apart, so that a flood of made-up keys does not push out real ones. */
   readonly #unknown = new LRUCache<string, Entry>({ max: 1_000 });
   #lookups = new Map<string, Lookup>();
-  /** By the token itself, for a second at most: hashing is dearer than the rest of the look-up. */
+  /** By the token itself, used for less than a second: hashing is dearer than the rest of the look-up. */
   readonly #recent = new Map<string, Entry>();
   #recentUntil = 0;
   readonly #writes = new Set<Promise<void>>();

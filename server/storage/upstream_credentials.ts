@@ -28,13 +28,6 @@ export async function find(
   return row?.owner === owner && row.connection_id === connectionId ? row : null;
 }
 
-/** The version of a credential, which grows with every change; null where there is none. */
-export async function findVersion(db: Db, organizationId: string, id: string): Promise<number | null> {
-  const row = await db.selectFrom("upstream_credentials").select("version")
-    .where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();
-  return row?.version ?? null;
-}
-
 /** All credentials of a person in an organization, oldest first. */
 export async function listOfOwner(db: Db, organizationId: string, owner: string): Promise<CredentialRow[]> {
   return await db.selectFrom("upstream_credentials").selectAll()

@@ -41,8 +41,6 @@ onDatabase("a credential is found by its tenant, connection and owner only", asy
   assert.equal(await credentials.find(db, "org_2", place), null);
   assert.equal(await credentials.find(db, "org_1", { ...place, owner: credentials.sharedOwner }), null);
   assert.equal(await credentials.find(db, "org_1", { ...place, connectionId: "conn_2" }), null);
-  assert.equal(await credentials.findVersion(db, "org_2", row.id), null);
-  assert.equal(await credentials.findVersion(db, "org_1", row.id), 1);
 });
 
 onDatabase("a credential that is connected anew takes the place of the old one", async (db) => {

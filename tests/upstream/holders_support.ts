@@ -1,9 +1,8 @@
 // Connections for which people hold credentials, and the credentials themselves, made straight in the storage.
-import { newId } from "../../server/ids.ts";
 import type { Services } from "../../server/services.ts";
 import * as connections from "../../server/storage/connections.ts";
 import * as credentials from "../../server/storage/upstream_credentials.ts";
-import { sealSecret, type Secret } from "../../server/upstream/held.ts";
+import { newCredential, sealSecret, type Secret } from "../../server/upstream/held.ts";
 import type { Caller } from "../../server/upstream/holders.ts";
 import { addConnection } from "../support/connections.ts";
 
@@ -48,29 +47,15 @@ export async function give(
   { db, vault }: Kept,
   { organizationId, connectionId, owner = credentials.sharedOwner, secret, url = null, row = {} }: Gift,
 ): Promise<string> {
-  const id = row.id ?? newId("cred");
-  const now = Date.now();
-  await credentials.put(db, {
-    id,
+  const belonging = {
     organization_id: organizationId,
     connection_id: connectionId,
     owner,
-    kind: secret.kind,
-    sealed: await sealSecret(vault, { id, organization_id: organizationId }, { secret, url }),
-    account: null,
-    issuer: null,
-    scope: null,
-    expires_at: null,
-    state: "ok",
-    reason: null,
-    version: 1,
-    claimed_by: null,
-    claimed_until: null,
     created_by: owner,
-    created_at: now,
-    updated_at: now,
-    refreshed_at: null,
-    ...row,
-  });
+  };
+  const made = await newCredential(vault, belonging, { secret, url });
+  const { id = made.id } = row;
+  const sealed = await sealSecret(vault, { id, organization_id: organizationId }, { secret, url });
+  await credentials.put(db, { ...made, ...row, id, sealed });
   return id;
 }
