@@ -94,8 +94,21 @@ function startBrowser(): void {
   Deno.test.afterAll(async () => {
     child.kill("SIGTERM");
     await child.status;
-    await Deno.remove(folder, { recursive: true });
+    await removeLeft(folder);
   });
+}
+
+/** Removes the folder of a browser that has ended, into which its helpers may write for a moment longer. */
+async function removeLeft(folder: string): Promise<void> {
+  const deadline = Date.now() + startMilliseconds;
+  while (exists(folder)) {
+    try {
+      await Deno.remove(folder, { recursive: true });
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pollMilliseconds));
+    }
+  }
 }
 
 /** Where the browser takes commands, once it does. */
