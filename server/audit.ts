@@ -1,5 +1,12 @@
 import { within } from "./audit/deadline.ts";
-import { type AuditEntry, lineOf, type Row, rowOf } from "./audit/entry.ts";
+import {
+  type AuditBegin,
+  type AuditEnd,
+  type AuditEntry,
+  beginLine,
+  endLine,
+  rowOfLine,
+} from "./audit/entry.ts";
 import { Journal } from "./audit/journal.ts";
 import { insertTimeoutMs, Mover } from "./audit/mover.ts";
 import { Retention } from "./audit/retention.ts";
@@ -8,7 +15,7 @@ import { describeError, type Log } from "./log.ts";
 import * as auditLog from "./storage/audit_log.ts";
 import { type Db, runsInThread } from "./storage/dialect.ts";
 
-export type { AuditEntry };
+export type { AuditBegin, AuditEnd, AuditEntry };
 
 /** What the audit log is made of. */
 export interface AuditOptions {
@@ -78,14 +85,24 @@ export class Audit {
    * promise for the row in the database, which rejects with `unavailable` when that fails too.
    */
   record(entry: AuditEntry): Promise<void> | undefined {
-    const row = rowOf(entry);
+    return this.end(this.begin(entry), entry);
+  }
+
+  /** Prepares the row of a call that is under way, for `end`; nothing is stored. */
+  begin(entry: AuditBegin): string {
+    return beginLine(entry);
+  }
+
+  /** Records a call that was begun; returns the same as `record`. */
+  end(beginning: string, entry: AuditEnd): Promise<void> | undefined {
+    const line = endLine(beginning, entry);
     try {
-      this.#journal.append(lineOf(row));
+      this.#journal.append(line);
       this.#mover.wake();
       this.#journalFails = false;
       return undefined;
     } catch (error) {
-      return this.#recordDirectly(row, error);
+      return this.#recordDirectly(line, error);
     }
   }
 
@@ -106,7 +123,7 @@ export class Audit {
     this.#journal.close();
   }
 
-  #recordDirectly(row: Row, reason: unknown): Promise<void> {
+  #recordDirectly(line: string, reason: unknown): Promise<void> {
     if (!this.#journalFails) {
       this.#log.error("cannot write the audit journal; rows go straight to the database", {
         error: describeError(reason),
@@ -114,9 +131,11 @@ export class Audit {
     }
     this.#journalFails = true;
     this.#mover.wake();
-    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, [row])).catch((cause) => {
-      throw new AppError("unavailable", "Cannot record the call in the audit log", { cause });
-    });
+    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, [rowOfLine(line)!])).catch(
+      (cause) => {
+        throw new AppError("unavailable", "Cannot record the call in the audit log", { cause });
+      },
+    );
     this.#direct.add(insert);
     const forget = () => void this.#direct.delete(insert);
     insert.then(forget, forget);

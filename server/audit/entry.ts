@@ -3,8 +3,8 @@ import type { AuditLogTable } from "../storage/schema.ts";
 import { conceal } from "./concealment.ts";
 import { redactForLog, redactText } from "./redact.ts";
 
-/** One call or action, as who ran it saw it. Input and output are redacted here, before anything is stored. */
-export interface AuditEntry {
+/** What is known of a call before it ends. The input is redacted here, before anything is stored. */
+export interface AuditBegin {
   organizationId: string;
   /** `self` for actions of the mesh. */
   connectionId: string;
@@ -14,34 +14,70 @@ export interface AuditEntry {
   /** The JSON-RPC method. */
   method: string;
   input?: unknown;
-  output?: unknown;
-  outcome: "ok" | "denied" | "failed";
-  errorMessage: string | null;
-  durationMs: number;
-  /** Milliseconds since 1970; now, where it is left out. */
-  timestamp?: number;
   userId: string | null;
   keyId: string | null;
   clientId: string | null;
   requestId: string;
   traceId?: string | null;
   userAgent: string | null;
-  upstreamStatus?: number | null;
   requestBytes?: number;
-  responseBytes?: number;
   /** What must not be stored wherever it occurs, as a server may repeat what it was sent. */
+  secrets?: readonly string[];
+}
+
+/** How it ended. */
+export interface AuditEnd {
+  output?: unknown;
+  outcome: "ok" | "denied" | "failed";
+  errorMessage: string | null;
+  durationMs: number;
+  /** Milliseconds since 1970; now, where it is left out. */
+  timestamp?: number;
+  upstreamStatus?: number | null;
+  responseBytes?: number;
+  /** What must not be stored wherever it occurs, as above. */
   secrets?: readonly string[];
   /** Labels that the caller gave; at most 32, values up to 500 characters. */
   properties?: Readonly<Record<string, string>> | null;
 }
 
+/** One call or action, as who ran it saw it. */
+export type AuditEntry = AuditBegin & AuditEnd;
+
 export type Row = AuditLogTable;
+
+type Begun = Omit<Row, keyof Ended>;
+type Ended = Pick<
+  Row,
+  | "output"
+  | "outcome"
+  | "error_message"
+  | "duration_ms"
+  | "timestamp"
+  | "upstream_status"
+  | "response_bytes"
+  | "properties"
+>;
 
 const maxError = 2048;
 const maxProperties = 32;
 
 /** The row of an entry: a new id, secrets redacted, every text cut to what its column takes. */
 export function rowOf(entry: AuditEntry): Row {
+  return { ...begun(entry), ...ended(entry) };
+}
+
+/** The beginning of a line of the journal; `endLine` completes it. */
+export function beginLine(entry: AuditBegin): string {
+  return JSON.stringify(begun(entry)).slice(0, -1);
+}
+
+/** A line of the journal. */
+export function endLine(beginning: string, entry: AuditEnd): string {
+  return beginning + "," + JSON.stringify(ended(entry)).slice(1) + "\n";
+}
+
+function begun(entry: AuditBegin): Begun {
   return {
     id: newId("log"),
     organization_id: fit(entry.organizationId, 64),
@@ -51,27 +87,27 @@ export function rowOf(entry: AuditEntry): Row {
     tool_name: fitOrNull(entry.toolName, 200),
     method: fit(entry.method, 100),
     input: redactForLog(entry.input, entry.secrets),
-    output: redactForLog(entry.output, entry.secrets),
-    outcome: entry.outcome,
-    error_message: entry.errorMessage === null ? null : errorText(entry.errorMessage, entry.secrets),
-    duration_ms: Math.round(finite(entry.durationMs) * 1000) / 1000,
-    timestamp: Math.trunc(finite(entry.timestamp ?? Date.now())),
     user_id: fitOrNull(entry.userId, 64),
     key_id: fitOrNull(entry.keyId, 64),
     client_id: fitOrNull(entry.clientId, 500),
     request_id: fit(entry.requestId, 64),
     trace_id: fitOrNull(entry.traceId, 64),
     user_agent: fitOrNull(entry.userAgent, 512),
-    upstream_status: entry.upstreamStatus ?? null,
     request_bytes: Math.trunc(finite(entry.requestBytes ?? 0)),
-    response_bytes: Math.trunc(finite(entry.responseBytes ?? 0)),
-    properties: entry.properties ? propertiesText(entry.properties) : null,
   };
 }
 
-/** A row as a line of the journal. */
-export function lineOf(row: Row): string {
-  return JSON.stringify(row) + "\n";
+function ended(entry: AuditEnd): Ended {
+  return {
+    output: redactForLog(entry.output, entry.secrets),
+    outcome: entry.outcome,
+    error_message: entry.errorMessage === null ? null : errorText(entry.errorMessage, entry.secrets),
+    duration_ms: Math.round(finite(entry.durationMs) * 1000) / 1000,
+    timestamp: Math.trunc(finite(entry.timestamp ?? Date.now())),
+    upstream_status: entry.upstreamStatus ?? null,
+    response_bytes: Math.trunc(finite(entry.responseBytes ?? 0)),
+    properties: entry.properties ? propertiesText(entry.properties) : null,
+  };
 }
 
 /** The row of a journal line, which another version of this program may have written; null where it is none. */

@@ -23,10 +23,14 @@ const threadIdleMs = 20_000;
 const gatherMs = 20;
 /** The part of the time that moving may take while calls come in and little waits. */
 const lowDuty = 0.05;
+/** The same where it would be work of this thread, which another takes over once much waits. */
+const ownDuty = 0.01;
 /** The same for a thread of its own, which leaves the other half to those who also write. */
 const threadDuty = 0.5;
 /** Calls are coming in where one came within this time. */
 const busyMs = 100;
+/** The longest pause between batches, as a slow one says little about the next. */
+const maxRestMs = 1_000;
 const backOffMs = { first: 100, last: 5_000 };
 /** An insert that takes longer has failed: a connection may have died without a word. */
 export const insertTimeoutMs = 30_000;
@@ -147,27 +151,27 @@ export class Mover {
       if (outcome === "failed") await this.#rest(this.#backOff());
       else {
         this.#settle();
-        if (outcome === "last" && this.#flushes.size === 0) return;
+        if (outcome === "none" && this.#flushes.size === 0) return;
         const duty = this.#duty();
-        await this.#rest((performance.now() - began) * (1 / duty - 1));
+        await this.#rest(Math.min(maxRestMs, (performance.now() - began) * (1 / duty - 1)));
       }
     }
   }
 
-  /** Moves the next rows: "more" where others wait behind a full batch, "last" where few or none do. */
-  async #moveBatch(): Promise<"more" | "last" | "failed"> {
+  /** Moves the next rows, where there are any. */
+  async #moveBatch(): Promise<"moved" | "none" | "failed"> {
     try {
       const thread = this.#threadFor(this.backlog);
       const limits = thread ? threadBatch : batch;
       const chunk = this.#journal.read(limits);
-      if (!chunk) return "last";
+      if (!chunk) return "none";
       if (!(thread && await this.#insertIn(thread, chunk.lines))) {
         await this.#insert(this.#parse(textsOf(chunk.lines)));
       }
       this.#journal.advance(chunk.lines.length);
       if (this.#failures > 0) this.#log.info("audit log is moving again", { backlogBytes: this.backlog });
       this.#failures = 0;
-      return chunk.count === limits.lines || this.backlog >= batch.bytes ? "more" : "last";
+      return "moved";
     } catch (error) {
       if (this.#failures === 0) {
         this.#log.error("cannot move the audit log into the database; its rows wait in the journal", {
@@ -265,7 +269,8 @@ export class Mover {
     if (this.#flushes.size > 0 || this.#rooms.size > 0 || now - this.#grewAt > busyMs) return 1;
     if (this.#thread) return threadDuty;
     const pressure = (this.backlog / this.#maxBacklog - 0.25) * 2;
-    return lowDuty + (1 - lowDuty) * Math.min(1, Math.max(0, pressure));
+    const least = this.#threadUrl === null ? lowDuty : ownDuty;
+    return least + (1 - least) * Math.min(1, Math.max(0, pressure));
   }
 
   #backOff(): number {

@@ -6,7 +6,7 @@ import { newId } from "../ids.ts";
 import { describeError } from "../log.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { relay, type Relayed, UpstreamFailure } from "../upstream/relay.ts";
-import { type Call, type Member, type Passage, type ProxyParts, recordCall, watchCall } from "./call.ts";
+import { type Call, type Member, type Passage, type ProxyParts, recordCall } from "./call.ts";
 import { renewal } from "./credential_renewal.ts";
 import { EarlySessions } from "./early_sessions.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
@@ -29,6 +29,7 @@ import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 import { answerWithout, toolError } from "./unconnected.ts";
+import { CallWatch } from "./watch.ts";
 
 type Parts = ProxyParts & Pick<Passage, "patience" | "running" | "early">;
 
@@ -213,7 +214,7 @@ async function errorText(call: Call, error: unknown): Promise<string> {
 
 function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Relayed> {
   const { services, lifecycle, message } = call;
-  const watch = watchCall(call, tasks);
+  const watch = new CallWatch(call, tasks);
   const headers = requestHeaders(call, call.modern, message.method);
   lifecycle.enter();
   return relay(services.outbound, call.target, {
@@ -226,6 +227,7 @@ function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Re
     renew: renewal(call, { message }),
     signal,
     log: services.log,
+    sent: () => watch.prepare(),
     failed: (error) => {
       // Recorded as denied with the answer that says so.
       if (error instanceof CredentialNeeded) return undefined;
@@ -241,7 +243,7 @@ function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Re
 /** A call that the policy, its owner or the connection's status forbids: recorded, and told as its caller understands. */
 async function refuse(call: Call, { status, text, scope = null }: Refusal): Promise<Response> {
   const { message } = call;
-  await recordCall(call, { outcome: "denied", errorMessage: text, output: undefined, responseBytes: 0 });
+  await recordCall(call, { outcome: "denied", errorMessage: text, responseBytes: 0 });
   const answer = message.method === "tools/call" && message.kind === "request" && scope === null
     ? toolError(call, text)
     : errorResponse(message.id, { status, code: rpcCodes.invalidParams, message: text });

@@ -80,7 +80,7 @@ function discovered(call: Call, why: AppError): Response {
 
 async function refusal(call: Call, why: AppError): Promise<Response> {
   const outcome = why instanceof CredentialNeeded ? "denied" : "failed";
-  await recordCall(call, { outcome, errorMessage: why.message, output: undefined, responseBytes: 0 });
+  await recordCall(call, { outcome, errorMessage: why.message, responseBytes: 0 });
   if (!(why instanceof CredentialNeeded)) throw why;
   return answerNeed(call, why);
 }

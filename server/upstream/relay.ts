@@ -41,6 +41,8 @@ export interface RelayRequest {
   /** Longest silence of the upstream in milliseconds, before the headers and between bytes; progress resets it. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Called as soon as there is nothing to do but to wait for the answer. */
+  readonly sent?: () => void;
   /** Told the upstream's HTTP status before anything of the answer is read. */
   readonly seen: (status: number) => void;
   /** Told, and waited for, before `relay` throws. */
@@ -73,7 +75,7 @@ export async function relay(
 ): Promise<Relayed> {
   let streaming = false;
   try {
-    let exchange = await send(outbound, target, request);
+    let exchange = await sent(send(outbound, target, request), request);
     request.seen(exchange.status);
     if ((exchange.status === 401 || exchange.status === 403) && request.renew !== undefined) {
       exchange = await sendAgain({ outbound, target, request, exchange });
@@ -97,6 +99,17 @@ export async function relay(
     throw error;
   } finally {
     if (!streaming) request.done();
+  }
+}
+
+/** What is under way, once what could be done meanwhile is done. */
+function sent(sending: Promise<OutboundExchange>, request: RelayRequest): Promise<OutboundExchange> {
+  try {
+    request.sent?.();
+    return sending;
+  } catch (error) {
+    sending.then(discard, () => undefined); // it matters no more how it ends
+    throw error;
   }
 }
 
@@ -219,8 +232,7 @@ function bodyOf(incoming: Incoming): Relayed["body"] | Promise<Relayed["body"]> 
   const type = mediaType(contentType ?? "");
   if (type === "application/json" && text) return wholeJson(incoming, text);
   const { body } = exchange;
-  if (body === null) return nothing(incoming, "nothing");
-  if (body instanceof Uint8Array && body.length === 0) return nothing(incoming, "nothing");
+  if (body === null || body instanceof Uint8Array && body.length === 0) return nothing(incoming, "nothing");
   if (type === "text/event-stream") return events(incoming, body);
   if (type === "application/json") {
     return body instanceof Uint8Array ? wholeJson(incoming, body) : json(incoming, body);

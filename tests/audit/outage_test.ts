@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { lineOf, rowOf } from "../../server/audit/entry.ts";
 import { Journal } from "../../server/audit/journal.ts";
 import { Mover } from "../../server/audit/mover.ts";
 import { Log } from "../../server/log.ts";
@@ -7,7 +6,7 @@ import { openDatabase } from "../../server/storage/database.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 import { onEachDatabase, withDatabase } from "../support/databases.ts";
 import { start } from "../support/processes.ts";
-import { entry, openAudit, requestIds, until, withFolder, withoutTable } from "./support.ts";
+import { entry, lineOf, openAudit, requestIds, until, withFolder, withoutTable } from "./support.ts";
 
 /** A way to a server on this machine that can be cut, stalled and mended. */
 class Line {
@@ -109,7 +108,7 @@ onEachServer("audit: a database that says nothing any more is given up and tried
   const journal = await Journal.open(`${dir}/journal`);
   const options = { db, journal, log: new Log("silent"), maxBacklog: 1e9 };
   const mover = new Mover({ ...options, timeoutMs: 300 });
-  const put = (id: string) => journal.append(lineOf(rowOf(entry(id))));
+  const put = (id: string) => journal.append(lineOf(id));
   put("req_0000");
   await mover.flush();
   line.stall();

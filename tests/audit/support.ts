@@ -1,5 +1,6 @@
 // What the tests of the audit log share: entries, waiting for conditions, a database that goes away.
 import { Audit, type AuditEntry, type AuditOptions } from "../../server/audit.ts";
+import { beginLine, endLine } from "../../server/audit/entry.ts";
 import { Log } from "../../server/log.ts";
 import * as auditLog from "../../server/storage/audit_log.ts";
 import type { Db } from "../../server/storage/dialect.ts";
@@ -27,6 +28,12 @@ export function entry(requestId: string, changes: Partial<AuditEntry> = {}): Aud
     userAgent: "test/1.0",
     ...changes,
   };
+}
+
+/** The line of the journal for such an entry. */
+export function lineOf(requestId: string): string {
+  const given = entry(requestId);
+  return endLine(beginLine(given), given);
 }
 
 /** Opens the audit log with a silent log. */

@@ -1,0 +1,107 @@
+import type { Settled, Watch } from "../upstream/answer.ts";
+import type { Header } from "../upstream/credentials.ts";
+import { beginRow, type Call, endRow, type Verdict } from "./call.ts";
+import { isObject, type MessageId, rpcCodes } from "./message.ts";
+import { isCall, type ListFilter, listFilter } from "./needs.ts";
+import type { TaskRule } from "./tasks.ts";
+
+/** Watches the answer to a call: filters lists, remembers tasks, and writes the row before the answer is whole. */
+export class CallWatch implements Watch {
+  readonly id: MessageId;
+  readonly mustRewrite: boolean;
+  readonly cancelOnLeave: boolean;
+  readonly endless: boolean;
+  readonly #call: Call;
+  readonly #tasks: TaskRule;
+  readonly #filter: ListFilter | null;
+  readonly #named: boolean;
+  #settled = false;
+  #row: string | null = null;
+  /** What the row was prepared with, as it hides that. */
+  #rowOf: readonly Header[] | null = null;
+
+  constructor(call: Call, tasks: TaskRule) {
+    const { message } = call;
+    this.#call = call;
+    this.#tasks = tasks;
+    this.#filter = listFilter(call.actor, call.target.id, message);
+    this.#named = isCall(message);
+    this.id = message.kind === "request" ? message.id : null;
+    this.mustRewrite = this.#filter !== null || message.method === "tasks/list";
+    this.cancelOnLeave = call.modern;
+    this.endless = message.method === "subscriptions/listen";
+  }
+
+  /** Prepares the row, as there is time for it while the upstream works. */
+  prepare(): void {
+    if (!this.#named) return;
+    this.#rowOf = this.#call.credential;
+    this.#row = beginRow(this.#call);
+  }
+
+  rewrite(response: Record<string, unknown>): boolean {
+    const filtered = this.#filter !== null && isObject(response.result) && this.#filter(response.result);
+    return this.#tasks.rewrite(response) || filtered;
+  }
+
+  settle(facts: Settled): Promise<void> | undefined {
+    if (this.#settled) return undefined;
+    this.#settled = true;
+    const remembered = facts.answer ? this.#tasks.remember(facts.answer) : undefined;
+    const recorded = this.#record(facts);
+    return remembered ? Promise.all([remembered, recorded]).then(() => undefined) : recorded;
+  }
+
+  errorText(failure: string): string {
+    const error = { code: rpcCodes.internal, message: failure };
+    return JSON.stringify({ jsonrpc: "2.0", id: this.#call.message.id, error });
+  }
+
+  /** What a server sends last when it ends a subscription by itself (M12). */
+  get endText(): string | null {
+    const { modern, message: { id } } = this.#call;
+    if (!this.endless || !modern) return null;
+    const result = { resultType: "complete", _meta: { "io.modelcontextprotocol/subscriptionId": id } };
+    return JSON.stringify({ jsonrpc: "2.0", id, result });
+  }
+
+  #record(facts: Settled): Promise<void> | undefined {
+    const call = this.#call;
+    const verdict = verdictOf(facts);
+    // Of what is no call only failures are worth a row, and what nobody waits for fails unseen.
+    const unseen = verdict.outcome === "ok" || call.message.kind !== "request" || isProbe(call);
+    if (!this.#named && unseen) return undefined;
+    const prepared = this.#rowOf === call.credential ? this.#row : null;
+    return endRow(call, prepared ?? beginRow(call), verdict);
+  }
+}
+
+/** True where an older server has refused the question by which clients find out its era (X03). */
+function isProbe({ message, upstreamStatus }: Call): boolean {
+  return message.method === "server/discover" && upstreamStatus !== null && upstreamStatus < 500;
+}
+
+function verdictOf({ answer, bytes: responseBytes, failure, resumable }: Settled): Verdict {
+  const fine: Verdict = { outcome: "ok", errorMessage: null, responseBytes };
+  if (failure !== null) {
+    // A server may close the stream and let the client fetch the answer by GET (SEP-1699).
+    if (resumable) return { ...fine, properties: { stream: "closed early" } };
+    return { outcome: "failed", errorMessage: failure, responseBytes };
+  }
+  if (answer === null) return fine;
+  const { result, error } = answer;
+  if (isObject(error)) {
+    const errorMessage = String(error.message ?? "Error");
+    return { outcome: "failed", errorMessage, output: error, responseBytes };
+  }
+  if (!isObject(result) || result.isError !== true) {
+    return { outcome: "ok", errorMessage: null, output: result, responseBytes };
+  }
+  const errorMessage = firstText(result.content) ?? "The tool reported an error";
+  return { outcome: "failed", errorMessage, output: result, responseBytes };
+}
+
+function firstText(content: unknown): string | null {
+  const first: unknown = Array.isArray(content) ? content[0] : undefined;
+  return isObject(first) && typeof first.text === "string" ? first.text.slice(0, 500) : null;
+}
