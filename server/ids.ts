@@ -60,6 +60,20 @@ export function newId(prefix: IdPrefix): string {
   return id;
 }
 
+/** An id that is made when it is first asked for. */
+export class LazyId {
+  readonly #prefix: IdPrefix;
+  #value: string | null = null;
+
+  constructor(prefix: IdPrefix) {
+    this.#prefix = prefix;
+  }
+
+  get value(): string {
+    return this.#value ??= newId(this.#prefix);
+  }
+}
+
 /** A secret of 256 random bits, base64url, behind a prefix that secret scanners can know. */
 export function newSecret(prefix: string): string {
   return prefix + randomBytes(32).toString("base64url");

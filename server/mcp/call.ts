@@ -1,5 +1,6 @@
 import type { Actor } from "../access/actor.ts";
 import type { AuditEnd } from "../audit.ts";
+import type { LazyId } from "../ids.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
@@ -37,7 +38,7 @@ export interface Passage extends ProxyParts {
   early: EarlySessions;
   /** The session of the mesh that the request belongs to; null where it has none, or one of the upstream. */
   session: EarlySession | null;
-  requestId: string;
+  requestId: LazyId;
   began: number;
 }
 
@@ -75,7 +76,7 @@ export function beginRow(
     userId: actor.userId,
     keyId: actor.keyId,
     clientId: actor.clientId,
-    requestId,
+    requestId: requestId.value,
     userAgent: request.headers.get("user-agent"),
     requestBytes,
     secrets: secretsFor(credential, actor),
@@ -97,7 +98,7 @@ export function endRow(call: Call, beginning: string, verdict: Verdict): Promise
   });
   return recording?.catch((error: unknown) => {
     // A client that has left is not told, so the log is.
-    log.error("a call was not recorded", { requestId: call.requestId, error: describeError(error) });
+    log.error("a call was not recorded", { requestId: call.requestId.value, error: describeError(error) });
     throw error;
   });
 }

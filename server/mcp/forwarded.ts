@@ -60,7 +60,7 @@ export function responseOf(passage: Passage, relayed: Relayed, legacy: boolean):
   // The runtime has a short way for a text with this one header, worth a twentieth of a call; nobody asks after
   // the request id of an answer without trouble, which is in the log.
   if (plain) return new Response(body, { headers: jsonOnly });
-  const headers: Record<string, string> = { "x-request-id": passage.requestId };
+  const headers: Record<string, string> = { "x-request-id": passage.requestId.value };
   if (relayed.contentType !== null) headers["content-type"] = relayed.contentType;
   if (relayed.body instanceof ReadableStream) {
     headers["x-accel-buffering"] = "no"; // G02

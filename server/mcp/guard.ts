@@ -29,8 +29,7 @@ export class Guard {
    * A refusal, or null. A page of another origin is refused (G04); pages of this machine may ask, as they have no
    * credential but the token they bring. On loopback the Host must be a loopback name too, against DNS rebinding.
    */
-  refusal(headers: Headers): Response | null {
-    const origin = headers.get("origin");
+  refusal(headers: Headers, origin: string | null): Response | null {
     if (origin !== null && !this.#isAllowedOrigin(origin)) {
       return refuse(403, "forbidden", "Cannot accept requests of this origin");
     }
@@ -74,14 +73,15 @@ export class Guard {
 
   /** Answers a CORS preflight, before any authentication (RS12, Q-21). */
   preflight(headers: Headers): Response {
-    const refused = this.refusal(headers);
+    const origin = headers.get("origin");
+    const refused = this.refusal(headers, origin);
     if (refused) return refused;
     const asked = headers.get("access-control-request-headers");
     const params = asked?.toLowerCase().match(/mcp-param-[a-z0-9_-]+/g) ?? [];
     return new Response(null, {
       status: 204,
       headers: {
-        "access-control-allow-origin": headers.get("origin") ?? this.#ownOrigin,
+        "access-control-allow-origin": origin ?? this.#ownOrigin,
         "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
         "access-control-allow-headers": [allowedHeaders, ...params].join(", "),
         "access-control-max-age": "7200",
@@ -91,8 +91,7 @@ export class Guard {
   }
 
   /** Adds what a browser needs to read an answer; nothing for the clients that are none. */
-  readable(response: Response, headers: Headers): Response {
-    const origin = headers.get("origin");
+  readable(response: Response, origin: string | null): Response {
     if (origin === null) return response;
     response.headers.set("access-control-allow-origin", origin);
     response.headers.set("access-control-expose-headers", exposedHeaders);

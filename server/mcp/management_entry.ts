@@ -19,15 +19,16 @@ export function makeManagement(parts: ManagementParts): (request: Request) => Pr
   const handler = lazy(async () => (await import("./management.ts")).managementHandler(services));
   return async (request) => {
     const { headers } = request;
-    const refused = guard.refusal(headers);
+    const origin = headers.get("origin");
+    const refused = guard.refusal(headers, origin);
     if (refused) return refused;
     const actor = await bearerActor(headers, { identities: services.identities, resource: "self" });
-    if (!actor) return guard.readable(guard.unauthorized(request), headers);
+    if (!actor) return guard.readable(guard.unauthorized(request), origin);
     const facts = { id: newId("req"), userAgent: headers.get("user-agent") };
     lifecycle.enter();
     try {
       const handle = await handler();
-      return guard.readable(await handle(request, actor, facts), headers);
+      return guard.readable(await handle(request, actor, facts), origin);
     } catch (error) {
       services.log.error("management request failed", { requestId: facts.id, error: describeError(error) });
       const message = `Internal error; the log has it under the request id '${facts.id}'`;

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Actor } from "../access/actor.ts";
 import { scopeToAsk } from "../access/scopes.ts";
 import { AppError, httpStatus } from "../errors.ts";
-import { newId } from "../ids.ts";
+import { LazyId } from "../ids.ts";
 import { describeError } from "../log.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { relay, type Relayed, UpstreamFailure } from "../upstream/relay.ts";
@@ -44,10 +44,11 @@ export function makeProxy(given: ProxyParts): (request: Request, connectionId: s
   return (request, connectionId) => {
     const { guard } = parts;
     const { headers } = request;
-    const refused = guard.refusal(headers);
+    const origin = headers.get("origin");
+    const refused = guard.refusal(headers, origin);
     if (refused) return Promise.resolve(refused);
     const answer = enter(parts, request, connectionId);
-    return headers.get("origin") === null ? answer : answer.then((one) => guard.readable(one, headers));
+    return origin === null ? answer : answer.then((one) => guard.readable(one, origin));
   };
 }
 
@@ -55,7 +56,7 @@ export function makeProxy(given: ProxyParts): (request: Request, connectionId: s
 async function enter(parts: Parts, request: Request, connectionId: string): Promise<Response> {
   const { services } = parts;
   const began = performance.now();
-  const requestId = newId("req");
+  const requestId = new LazyId("req");
   let id: MessageId = null;
   try {
     const audience = { identities: services.identities, resource: connectionId, now: began };
@@ -96,7 +97,7 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
     return await (text === null ? passStream(call) : passMessage(call));
   } catch (error) {
     const answer = failed(parts, id, error);
-    answer.headers.set("x-request-id", requestId);
+    answer.headers.set("x-request-id", requestId.value);
     return answer;
   }
 }
@@ -250,7 +251,7 @@ async function refuse(call: Call, { status, text, scope = null }: Refusal): Prom
   if (scope !== null) {
     answer.headers.set("www-authenticate", call.guard.insufficientScope(call.request, scope));
   }
-  answer.headers.set("x-request-id", call.requestId);
+  answer.headers.set("x-request-id", call.requestId.value);
   return answer;
 }
 

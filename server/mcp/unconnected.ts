@@ -28,7 +28,7 @@ export async function answerWithout(call: Call, why: AppError): Promise<Response
   const answer = message.kind === "request"
     ? opening(call, why) ?? await refusal(call, why)
     : new Response(null, { status: 202 });
-  answer.headers.set("x-request-id", requestId);
+  answer.headers.set("x-request-id", requestId.value);
   return answer;
 }
 
@@ -93,7 +93,7 @@ function answerNeed(call: Call, needed: CredentialNeeded): Response {
       answerTo(message, ours + needed.reason) === null;
     if (asks) return resultOf(call, questionFor(needed), "input_required");
   } else if (call.early.opensLinks(call)) {
-    const elicitation = { mode: "url", elicitationId: call.requestId, url: needed.url };
+    const elicitation = { mode: "url", elicitationId: call.requestId.value, url: needed.url };
     return errorResponse(message.id, {
       status: 200,
       code: linksRequired,

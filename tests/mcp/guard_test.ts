@@ -6,7 +6,7 @@ const local = new Guard({ baseUrl: "http://localhost:3000", host: "127.0.0.1" })
 const open = new Guard({ baseUrl: "https://mesh.example.com/base", host: "0.0.0.0" });
 
 const allowed = (guard: Guard, headers: Record<string, string>) =>
-  guard.refusal(new Headers(headers)) === null;
+  guard.refusal(new Headers(headers), headers.origin ?? null) === null;
 
 Deno.test("pages of other origins are refused, on every guard", () => { // G04, RS12
   for (const guard of [local, open]) {
