@@ -4,6 +4,7 @@ import { initial } from "./0001_initial.ts";
 import { oauth } from "./0002_oauth.ts";
 import { upstreamCredentials } from "./0003_upstream_credentials.ts";
 import { keyRotations } from "./0004_key_rotations.ts";
+import { sealedUrls } from "./0005_sealed_urls.ts";
 
 /** One step of the schema: additive, and never edited once it has landed. */
 export interface Migration {
@@ -19,4 +20,5 @@ export const migrations: readonly Migration[] = [
   { name: "0002_oauth", up: oauth },
   { name: "0003_upstream_credentials", up: upstreamCredentials },
   { name: "0004_key_rotations", up: keyRotations },
+  { name: "0005_sealed_urls", up: sealedUrls },
 ];

@@ -19,8 +19,10 @@ const marked = [
   ...["authorization code", "client assertion", "client private key", "connection token", "header template"],
   ...["header value", "id token", "id token of the repeating server", "identity token", "imported header"],
   ...[
+    "key in a query",
     "key of a certificate",
     "master key",
+    "part of a path",
     "password",
     "password of a member",
     "personal header of the member",

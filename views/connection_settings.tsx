@@ -55,7 +55,9 @@ function SettingsForm({ shell, connection, form }: ConnectionSettingsPageProps) 
           type="url"
           mono
           required
-          hint="Clients are not affected when it changes: they know only the address in Mesh."
+          hint={connection.connection_url?.includes("***")
+            ? "*** is a part that lets in whoever knows it: it stays while the rest does. Another URL takes all of it."
+            : "Clients are not affected when it changes: they know only the address in Mesh."}
         />
       )}
       <StatusChoice

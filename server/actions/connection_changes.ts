@@ -4,6 +4,7 @@ import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/con
 import * as connections from "../storage/connections.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import type { CatalogResult } from "../upstream/catalog.ts";
+import { openUrl, sealUrl, updatedUrl } from "../upstream/address.ts";
 import { checkSecrets, openSecrets, type Secrets } from "../upstream/credentials.ts";
 import { openOauthSecrets, sealOauthSecrets } from "../upstream/oauth_settings.ts";
 import { checkCertificates, type ConnectionOptions, parseOptions } from "../upstream/tls_options.ts";
@@ -44,7 +45,7 @@ const noSecrets = { token: null, headers: null };
 export async function addConnection(ctx: Context, data: ConnectionInput): Promise<{ id: string }> {
   const owner = { id: newId("conn"), organization_id: organizationOf(ctx) };
   const draft = await draftOf(ctx, { owner, data, row: null });
-  const answer = await askServer(ctx, { ...draft, ...owner, title: data.title, url: data.connection_url });
+  const answer = await askServer(ctx, { ...draft, ...owner, title: data.title });
   refuseForbiddenAddress(answer.catalog);
   const now = Date.now();
   const { catalog } = answer;
@@ -52,6 +53,7 @@ export async function addConnection(ctx: Context, data: ConnectionInput): Promis
     ...owner,
     ...emptyColumns,
     ...plainColumns(data),
+    ...await sealUrl(ctx.vault, owner, draft.url),
     ...settingsColumns(answer.settings),
     ...listColumns(catalog.ok ? catalog : null),
     ...answerColumns(answer, data.status),
@@ -92,7 +94,6 @@ export async function changeConnection(
 
 /** One attempt; false where the row is not as it was any more. */
 async function change(ctx: Context, row: ConnectionRow, data: ConnectionChanges): Promise<boolean> {
-  const url = data.connection_url ?? row.connection_url ?? "";
   const draft = await draftOf(ctx, { owner: row, data, row });
   const asks = draft.changed || (data.status === "active" && row.status !== "active");
   const asked = {
@@ -101,7 +102,7 @@ async function change(ctx: Context, row: ConnectionRow, data: ConnectionChanges)
     organization_id: row.organization_id,
     title: data.title ?? row.title,
   };
-  const answer = asks ? await askServer(ctx, { ...asked, url }) : null;
+  const answer = asks ? await askServer(ctx, asked) : null;
   if (answer) refuseForbiddenAddress(answer.catalog);
   const settings = answer?.settings ?? draft.settings;
   const outdated = outdatesCredentials({ before: settingsOf(row), next: settings, moved: draft.moved });
@@ -110,6 +111,7 @@ async function change(ctx: Context, row: ConnectionRow, data: ConnectionChanges)
   const configuration = data.configuration_state;
   const changes: Columns = {
     ...plainColumns(data),
+    ...(draft.newUrl || row.sealed_url === null ? await sealUrl(ctx.vault, row, draft.url) : {}),
     ...settingsColumns(settings),
     ...(draft.secrets.changed ? await sealSecrets(ctx.vault, row, draft.secrets) : {}),
     ...(draft.oauth.changed
@@ -124,7 +126,7 @@ async function change(ctx: Context, row: ConnectionRow, data: ConnectionChanges)
     ...statusAfter(row, { data, answer, notes }),
     updated_by: ctx.actor.userId,
   };
-  const done = await write(ctx, row, { changes, answer, newUrl: url !== row.connection_url });
+  const done = await write(ctx, row, { changes, answer, newUrl: draft.newUrl });
   ctx.upstream.forget(row.id);
   if (outdated) await dropCredentials(ctx, row); // what was stored while this was written
   if (done && asks) await askAgain(ctx, row, settings);
@@ -171,6 +173,9 @@ async function write(
 
 /** A connection as it would be after a change. */
 interface Draft {
+  url: string;
+  /** True where it is another one than before. */
+  newUrl: boolean;
   settings: CredentialSettings;
   secrets: Secrets & { changed: boolean };
   oauth: Awaited<ReturnType<typeof mergeOauth>>;
@@ -194,9 +199,10 @@ interface DraftInput {
 }
 
 async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<Draft> {
-  const url = data.connection_url ?? row?.connection_url ?? "";
-  const newUrl = row !== null && url !== row.connection_url;
-  const moved = newUrl && originOf(url) !== originOf(row.connection_url);
+  const stored = row && await openUrl(row, vault);
+  const url = updatedUrl(data.connection_url, stored ?? "");
+  const newUrl = row !== null && url !== stored;
+  const moved = newUrl && originOf(url) !== originOf(stored);
   const before = row ? settingsOf(row) : firstSettings;
   const settings = nextSettings(before, data);
   const given = givenSecrets(data);
@@ -206,8 +212,8 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
   checkCertificates({ ca_certificates: data.options?.ca_certificates });
   const change = { before, next: settings, moved };
   const oauth = mergeOauth(row ? await openOauthSecrets(row, vault) : {}, data.oauth_config, change);
-  const stored = row && await openCertificate(vault, row);
-  const certificate = mergeCertificate(stored, data.client_certificate, moved);
+  const pair = row && await openCertificate(vault, row);
+  const certificate = mergeCertificate(pair, data.client_certificate, moved);
   const names = Object.keys(secrets.headers ?? {});
   const newOptions = data.options !== undefined &&
     optionsColumn(data.options ?? {}) !== (row?.options ?? null);
@@ -217,10 +223,12 @@ async function draftOf({ vault }: Context, { data, row }: DraftInput): Promise<D
     ...oauth.dropped && !moved ? [oauthNote] : [],
   ];
   return {
+    url,
+    newUrl,
     settings,
     secrets,
     oauth,
-    certificate: certificate.value === undefined ? stored : certificate.value,
+    certificate: certificate.value === undefined ? pair : certificate.value,
     newCertificate: certificate.value,
     options: data.options === undefined ? row ? parseOptions(row) : {} : data.options ?? {},
     moved,

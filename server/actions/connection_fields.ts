@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { publicUrl } from "../audit/public_url.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
 import { type ConnectionHealth, healthFields } from "./connection_health.ts";
@@ -196,7 +197,7 @@ export function entityOf(
     app_name: row.app_name,
     app_id: row.app_id,
     connection_type: row.connection_type as "HTTP",
-    connection_url: row.connection_url,
+    connection_url: row.connection_url && publicUrl(row.connection_url),
     connection_headers: names.length === 0
       ? null
       : { headers: Object.fromEntries(names.map((name) => [name, mask])) },

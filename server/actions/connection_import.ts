@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { publicUrl } from "../audit/public_url.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { type Context, defineAction } from "./action.ts";
 import { connectionDetail, connectionInput } from "./connection_fields.ts";
@@ -111,9 +112,10 @@ function nameOf(entry: Record<string, unknown>): string {
 }
 
 async function importOne(ctx: Context, entry: Entry, preview: boolean): Promise<z.input<typeof outcome>> {
+  const url = urlOf(entry);
   const known = {
     name: entry.name,
-    address: urlOf(entry) ?? [entry.command ?? "", ...entry.args ?? []].join(" "),
+    address: url === undefined ? [entry.command ?? "", ...entry.args ?? []].join(" ") : publicUrl(url),
     secrets: Object.keys(entry.headers ?? {}),
   };
   const reason = whyUnsupported(entry);

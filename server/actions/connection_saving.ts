@@ -20,7 +20,6 @@ export const emptyColumns = {
   app_name: null,
   app_id: null,
   connection_type: "HTTP",
-  connection_url: null,
   oauth_config: null,
   configuration_scopes: "[]",
   metadata: null,
@@ -41,11 +40,8 @@ export function plainColumns(data: ConnectionChanges): PlainColumns {
   const { title, configuration_scopes: scopes } = data;
   if (title !== undefined) Object.assign(columns, { title, title_lower: title.toLowerCase().slice(0, 200) });
   if (scopes !== undefined) columns.configuration_scopes = JSON.stringify(scopes ?? []);
+  if (data.connection_type !== undefined) columns.connection_type = data.connection_type;
   for (const name of ["description", "icon", "app_name", "app_id"] as const) {
-    const value = data[name];
-    if (value !== undefined) columns[name] = value;
-  }
-  for (const name of ["connection_type", "connection_url"] as const) {
     const value = data[name];
     if (value !== undefined) columns[name] = value;
   }

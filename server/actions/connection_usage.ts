@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isManager } from "../access/policy.ts";
+import { publicUrl } from "../audit/public_url.ts";
 import * as connectionUsage from "../storage/connection_usage.ts";
 import { type Condition, listOutput } from "../storage/filters.ts";
 import { type Standing, standings } from "../storage/upstream_credentials.ts";
@@ -66,6 +67,7 @@ export const listConnectionUsage = defineAction({
     const health = await healthOf(ctx, shown);
     const known = items.map((item) => ({
       ...item,
+      connection_url: item.connection_url && publicUrl(item.connection_url),
       status: item.status as "active",
       needReconnect: isManager(actor) ? standing.get(item.id)?.people ?? 0 : 0,
       sharedAccess: sharedAccess(item, standing.get(item.id)),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { can, canReach } from "../access/policy.ts";
+import { publicUrl } from "../audit/public_url.ts";
 import { AppError } from "../errors.ts";
 import type { CredentialPlace } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
@@ -192,7 +193,7 @@ function itemOf(ctx: Context, place: CredentialPlace, row: CredentialRow | undef
     connection_id: place.id,
     title: place.title,
     icon: place.icon,
-    url: place.connection_url,
+    url: place.connection_url && publicUrl(place.connection_url),
     connect_url: connectUrl(ctx, place.id),
     mode: shared ? "shared" : "per_user",
     type: place.credential_type === "oauth" ? "oauth" : "static",

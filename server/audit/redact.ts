@@ -1,4 +1,5 @@
 import { conceal, mayHold } from "./concealment.ts";
+import { publicUrl } from "./public_url.ts";
 import {
   holdsSecrets,
   isHarmless,
@@ -180,6 +181,9 @@ class Writer {
 
   #member(name: string, value: unknown, secret: boolean): void {
     if (secret || holdsSecrets(name, value)) return this.#value(value, true);
+    if (name === "connection_url" && typeof value === "string") {
+      return this.#string(this.#plain(publicUrl(value)));
+    }
     if (name === "oauth_config" && value) return this.#value(withoutOauthSecrets(value), false);
     this.#value(value, namesSecret(name) && !isHarmless(name, value));
   }

@@ -84,7 +84,7 @@ export function withoutOauthSecrets(config: object): Record<string, unknown> {
 export const suspicious: RegExp = new RegExp(
   [
     // names
-    "pass|pwd|secret|token|jwt|bearer|basic|authoriz|cookie|cred|key|otp|signature|headers|env|configuration_state|client_certificate|oauth_config",
+    "pass|pwd|secret|token|jwt|bearer|basic|authoriz|cookie|cred|key|otp|signature|headers|env|configuration_state|client_certificate|oauth_config|connection_url",
     // values
     "mesh_|[sr]k[-_]|gh[pousr]_|github_pat|glpat|xox|xapp|akia|asia|aiza|ya29|eyj|npm_|hf_|whsec|sg\\.|-----begin",
     // URLs
@@ -133,6 +133,11 @@ const queryNames = /^(?:key|sig|signature|code|sid|auth|session|state|x-amz-(?:s
 const prose =
   /^(?:tokens?|auth|authentication|authorization|credentials?|scheme|methods?|usage|information|info|(?:realm|error|scope|resource_metadata)=.*)$/i;
 
+/** True where a parameter of a query by this name holds a secret. */
+export function isQuerySecret(name: string): boolean {
+  return namesSecret(name) || queryNames.test(name);
+}
+
 /** The text with everything that looks like a secret replaced, in time linear in its length. */
 export function redactText(text: string): string {
   if (!suspicious.test(text)) return text;
@@ -147,8 +152,7 @@ export function redactText(text: string): string {
     .replace(userInfo, `$1${mask}`)
     .replace(
       queryPair,
-      (all, lead: string, name: string) =>
-        namesSecret(name) || queryNames.test(name) ? `${lead}${name}=${mask}` : all,
+      (all, lead: string, name: string) => isQuerySecret(name) ? `${lead}${name}=${mask}` : all,
     )
     .replace(tokens, maskedToken);
   return withoutAssigned(redacted);

@@ -61,6 +61,7 @@ export type RelayRow = Pick<
   | "options"
   | "sealed_oauth"
   | "sealed_certificate"
+  | "sealed_url"
   | "protocol_version"
   | "updated_at"
 >;
@@ -116,6 +117,7 @@ export async function findForRelay(db: Db, organizationId: string, id: string): 
     "options",
     "sealed_oauth",
     "sealed_certificate",
+    "sealed_url",
     "protocol_version",
     "updated_at",
   ]).where("organization_id", "=", organizationId).where("id", "=", id).executeTakeFirst();

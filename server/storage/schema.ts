@@ -140,6 +140,7 @@ export interface ConnectionsTable {
   app_name: string | null;
   app_id: string | null;
   connection_type: string;
+  /** What may be shown of the address; all of it where nothing in it is secret. */
   connection_url: string | null;
   /** JSON array of the header names; the values are sealed. */
   header_names: string;
@@ -170,6 +171,8 @@ export interface ConnectionsTable {
   sealed_oauth: Generated<string | null>;
   /** The client certificate with its key: a vault envelope of JSON. */
   sealed_certificate: Generated<string | null>;
+  /** The whole address where `connection_url` is not it: a vault envelope. */
+  sealed_url: Generated<string | null>;
   /** The latest revision that the upstream agreed on; null while it never answered. */
   protocol_version: Generated<string | null>;
   created_by: string;

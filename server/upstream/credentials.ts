@@ -20,7 +20,8 @@ type SealedColumn =
   | "sealed_headers"
   | "sealed_configuration"
   | "sealed_oauth"
-  | "sealed_certificate";
+  | "sealed_certificate"
+  | "sealed_url";
 
 const maxHeaders = 50;
 const maxNameLength = 100;

@@ -1,6 +1,7 @@
 import type { RelayRow } from "../storage/connections.ts";
 import type { OutboundTarget } from "../outbound.ts";
 import type { Vault } from "../vault.ts";
+import { type AddressColumns, openUrl } from "./address.ts";
 import { placeOf } from "./credentials.ts";
 import type { OauthConnection } from "./oauth_client/types.ts";
 
@@ -63,7 +64,7 @@ export async function sealOauthSecrets(
 
 /** A stored connection as the OAuth client is told of it; `target` where its certificates are its own. */
 export async function oauthConnectionOf(
-  row: OauthRow & Pick<RelayRow, "title" | "connection_url">,
+  row: OauthRow & AddressColumns & Pick<RelayRow, "title">,
   vault: Vault,
   target: OutboundTarget | null = null,
 ): Promise<OauthConnection> {
@@ -71,7 +72,7 @@ export async function oauthConnectionOf(
     id: row.id,
     organizationId: row.organization_id,
     title: row.title,
-    url: row.connection_url ?? "",
+    url: await openUrl(row, vault) ?? "",
     config: await openOauthConfig(row, vault),
     target,
   };

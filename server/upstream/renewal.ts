@@ -5,6 +5,7 @@ import * as connections from "../storage/connections.ts";
 import type { Db } from "../storage/dialect.ts";
 import * as credentials from "../storage/upstream_credentials.ts";
 import type { Vault } from "../vault.ts";
+import { openUrl } from "./address.ts";
 import { contentOf, type Held, newCredential, openHeld, sealSecret } from "./held.ts";
 import type { Granted, OauthConnection, OauthParts } from "./oauth_client/types.ts";
 import { oauthConnectionOf } from "./oauth_settings.ts";
@@ -283,7 +284,7 @@ export class Renewals {
     const { db, vault, outbound } = this.#services;
     const row = await connections.findForRelay(db, slot.organizationId, slot.connectionId);
     if (row?.connection_url == null) return null;
-    const target = await targetFor(row, row.connection_url, { vault, outbound });
+    const target = await targetFor(row, await openUrl(row, vault) ?? "", { vault, outbound });
     return await oauthConnectionOf(row, vault, target);
   }
 

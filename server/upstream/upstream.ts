@@ -7,6 +7,7 @@ import type { Db } from "../storage/dialect.ts";
 import type { Vault } from "../vault.ts";
 import type { CatalogResult } from "./catalog.ts";
 import type { Peer } from "./conversation.ts";
+import { openUrl } from "./address.ts";
 import { credentialHeaders, type Header } from "./credentials.ts";
 import { Extras } from "./extras.ts";
 import { ConversationError } from "./failure.ts";
@@ -243,7 +244,8 @@ export class Upstream {
       return null;
     }
     refuseType(row);
-    const target = await this.#targetOf(row, row.connection_url);
+    const url = await openUrl(row, this.#services.vault);
+    const target = await this.#targetOf(row, url ?? row.connection_url);
     // What was read before a change in this process must not be kept after it.
     if (changes === this.#changes) {
       this.#known.set(connectionId, { target, version: row.updated_at, checkedAt });

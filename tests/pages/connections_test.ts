@@ -138,6 +138,42 @@ onMesh("connections: made, found wrong, mended, switched off and deleted", async
   assert.equal((await visitor.get(path)).status, 404);
 });
 
+onMesh(
+  "connections: a secret in the address is a mask in the form, and stays when that is sent",
+  async (mesh) => {
+    await using upstream = startHostile(behaviours.good);
+    const visitor = await setUp(mesh);
+    const path = leads(
+      await visitor.post("/connections", { url: `${upstream.url}?apiKey=blue-otter`, title: "Keyed" }),
+      /^\/connections\//,
+    );
+    const settings = await visitor.get(`${path}/settings`);
+    assert.match(settings.html, /value="[^"]*\?apiKey=\*\*\*"/);
+    assert.match(settings.text, /it stays while the rest does/);
+    leads(
+      await visitor.post(`${path}/settings`, {
+        title: "Kept",
+        url: `${upstream.url}?apiKey=***`,
+        status: "active",
+      }),
+      `${path}/settings`,
+    );
+    const { organization_id, id } = await mesh.services.db.selectFrom("connections").selectAll()
+      .where("title", "=", "Kept").executeTakeFirstOrThrow();
+    const target = await mesh.services.upstream.target(organization_id, id);
+    assert.equal(target?.url, `${upstream.url}?apiKey=blue-otter`);
+    const moved = await visitor.post(`${path}/settings`, {
+      title: "Kept",
+      url: `${upstream.url}/b?apiKey=***`,
+    });
+    assert.equal(moved.status, 422);
+    assert.match(moved.text, /give the whole address anew/);
+    for (const page of ["/", "/connections", path, `${path}/settings`, `${path}/connect`, "/log"]) {
+      assert.doesNotMatch((await visitor.get(page)).html, /blue-otter/, page);
+    }
+  },
+);
+
 onMesh("connections: what a hostile server lists is shown as text", async (mesh) => {
   const html = "<img src=x onerror=alert(1)>";
   await using upstream = startHostile(behaviours.good);

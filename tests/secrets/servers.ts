@@ -63,6 +63,38 @@ export async function shared(site: Site, { owner, member }: People, url: string)
   await site.run(owner, "CONNECTION_TEST", { id });
   await change(site, owner, { id, url });
   await bring(site, owner, url);
+  for (const made of ["key in a query", "part of a path"]) {
+    await addressed(site, { owner, member }, { url, made });
+  }
+}
+
+/** A server whose address lets in whoever knows it. */
+async function addressed(
+  site: Site,
+  { owner, member }: People,
+  { url, made }: { url: string; made: string },
+): Promise<void> {
+  const secret = site.markers.make(made);
+  const address = made === "part of a path" ? `${url}/at/${secret}/mcp` : `${url}/calls?apiKey=${secret}`;
+  const id = await connect(site, owner, { title: `With a ${made}`, connection_url: address });
+  for (const person of [owner, member]) {
+    await site.call(person, id, "status_500");
+    await site.run(person, "COLLECTION_CONNECTIONS_LIST", {
+      where: { field: ["id"], operator: "eq", value: id },
+    });
+  }
+  await site.run(owner, "CONNECTION_TEST", { id });
+  await site.run(owner, "COLLECTION_CONNECTIONS_UPDATE", {
+    id,
+    data: { connection_url: address, title: "" },
+  });
+  await site.run(owner, "COLLECTION_CONNECTIONS_UPDATE", {
+    id,
+    data: { connection_url: `${address}/other` },
+  });
+  const json = JSON.stringify({ mcpServers: { again: { url: address } } });
+  await site.run(owner, "CONNECTION_IMPORT", { json });
+  await owner.browser.get(`/connections/${id}/settings`);
 }
 
 /** A certificate that the mesh shows, and a file of other clients' settings. */

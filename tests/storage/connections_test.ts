@@ -52,6 +52,7 @@ function row(sample: Sample) {
     options: null,
     sealed_oauth: null,
     sealed_certificate: null,
+    sealed_url: null,
     protocol_version: null,
     created_by: "usr_one",
     updated_by: "usr_one",
