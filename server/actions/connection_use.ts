@@ -122,7 +122,7 @@ async function sentTo(ctx: Context, id: string): Promise<readonly string[]> {
   try {
     const caller = { ...ctx.actor, organizationId };
     const peer = await ctx.upstream.peerFor(id, organizationId, caller);
-    return peer === null ? [] : secretsFor(peer.headers, caller);
+    return peer === null ? [] : secretsFor(peer, caller);
   } catch (error) {
     if (error instanceof AppError) return [];
     throw error;

@@ -7,16 +7,30 @@ const parts = /^([a-z][a-z0-9+.-]*:\/\/)([^\/?#]*)([^?#]*)(\?[^#]*)?(#.*)?$/is;
  * out addresses that let in whoever knows them, or want a key in the query.
  */
 export function publicUrl(url: string): string {
-  const [, scheme, host = "", path = "", query = "", fragment] = parts.exec(url) ?? [];
-  if (scheme === undefined) return mask;
-  return scheme + host.replace(/^.*@/s, `${mask}@`) +
-    path.replace(/[^\/]+/g, (segment) => looksSecret(segment) ? mask : segment) +
-    query.replace(/([?&;])([^=&;]*)(=?)([^&;]*)/g, shownPair) + (fragment ? `#${mask}` : "");
+  return replaceSecrets(url, () => mask);
 }
 
-function shownPair(_all: string, lead: string, name: string, equals: string, value: string): string {
-  const hides = value !== "" && (isQuerySecret(decoded(name)) || looksSecret(value));
-  return lead + (looksSecret(name) ? mask : name) + equals + (hides ? mask : value);
+/** The parts of a URL that are not shown, as they stand in it and decoded. */
+export function secretParts(url: string): string[] {
+  const found = new Set<string>();
+  replaceSecrets(url, (part) => {
+    found.add(part).add(decoded(part));
+    return "";
+  });
+  return [...found];
+}
+
+function replaceSecrets(url: string, replace: (part: string) => string): string {
+  const [, scheme, host = "", path = "", query = "", fragment] = parts.exec(url) ?? [];
+  if (scheme === undefined) return url === "" ? "" : replace(url);
+  const unless = (part: string, hides: boolean) => hides ? replace(part) : part;
+  return scheme + host.replace(/^[^@]*(?=@)/, replace) +
+    path.replace(/[^\/]+/g, (segment) => unless(segment, looksSecret(segment))) +
+    query.replace(/([?&;])([^=&;]*)(=?)([^&;]*)/g, (_all, lead, name, equals, value) => {
+      const hides = value !== "" && (isQuerySecret(decoded(name)) || looksSecret(value));
+      return lead + unless(name, looksSecret(name)) + equals + unless(value, hides);
+    }) +
+    (fragment ? `#${replace(fragment.slice(1))}` : "");
 }
 
 const uuid = /[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}/i;

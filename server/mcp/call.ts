@@ -79,7 +79,7 @@ export function beginRow(
     requestId: requestId.value,
     userAgent: request.headers.get("user-agent"),
     requestBytes,
-    secrets: secretsFor(credential, actor),
+    secrets: secretsFor({ headers: credential, url: target.url }, actor),
   });
 }
 
@@ -94,7 +94,7 @@ export function endRow(call: Call, beginning: string, verdict: Verdict): Promise
     properties: verdict.properties ?? null,
     durationMs: performance.now() - call.began,
     upstreamStatus: call.upstreamStatus,
-    secrets: secretsFor(call.credential, call.actor),
+    secrets: secretsFor({ headers: call.credential, url: call.target.url }, call.actor),
   });
   return recording?.catch((error: unknown) => {
     // A client that has left is not told, so the log is.

@@ -47,7 +47,7 @@ export async function readCatalog(
   try {
     conversation = await Conversation.open(outbound, peer, limits);
     latencyMs = elapsed();
-    return { ok: true, latencyMs, ...hidden(await lists(conversation, peer.title), secretsIn(peer.headers)) };
+    return { ok: true, latencyMs, ...hidden(await lists(conversation, peer.title), secretsIn(peer)) };
   } catch (error) {
     if (!(error instanceof ConversationError)) throw error;
     return { ok: false, latencyMs: latencyMs ?? elapsed(), ...error.failure };

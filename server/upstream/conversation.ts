@@ -205,7 +205,7 @@ export class Conversation {
 
   #circumstances(): Circumstances {
     const { title, headers } = this.#peer;
-    const secrets = secretsIn(headers);
+    const secrets = secretsIn(this.#peer);
     return { title, stage: this.#stage, ...this.#last, hasCredential: headers.length > 0, secrets };
   }
 }

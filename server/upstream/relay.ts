@@ -226,7 +226,7 @@ interface Incoming {
 
 /** What the client gets; at once where everything is there, as waiting for nothing is dear on the way of every call. */
 function bodyOf(incoming: Incoming): Relayed["body"] | Promise<Relayed["body"]> {
-  const { exchange, contentType, request } = incoming;
+  const { target, exchange, contentType, request } = incoming;
   const { status, text } = exchange;
   if (status === 202 || status === 204) return nothing(incoming, "nothing");
   const type = mediaType(contentType ?? "");
@@ -237,7 +237,7 @@ function bodyOf(incoming: Incoming): Relayed["body"] | Promise<Relayed["body"]> 
   if (type === "application/json") {
     return body instanceof Uint8Array ? wholeJson(incoming, body) : json(incoming, body);
   }
-  const named = () => quote(type, secretsIn(request.credential));
+  const named = () => quote(type, secretsIn({ headers: request.credential, url: target.url }));
   return nothing(incoming, type === "" ? "something without a content type" : named());
 }
 

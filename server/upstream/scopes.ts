@@ -38,7 +38,7 @@ export class Scopes {
     const bearer = bearerChallenge(challenge);
     if (row.kind !== "oauth" || bearer?.error !== "insufficient_scope" || bearer.scope === null) return null;
     // Scopes are shown, kept and sent on: a server that repeats what it was sent names none.
-    if (holds(bearer.scope, secretsIn(used))) return null;
+    if (holds(bearer.scope, secretsIn({ headers: used }))) return null;
     const key = `${slot.connectionId} ${slot.owner} ${operation}`;
     const rounds = this.#rounds.get(key) ?? { count: 0, rowId: "" };
     if (rounds.rowId !== row.id) {

@@ -1,31 +1,38 @@
+import { secretParts } from "../audit/public_url.ts";
 import type { Header } from "./credentials.ts";
 import type { Caller } from "./holders.ts";
 
 /** Shorter words are too common to be hidden wherever they occur. */
 const shortestWord = 8;
 
-const found = new WeakMap<readonly Header[], readonly string[]>();
+/** A message as a server got it: what identifies the mesh or the caller there, and the address. */
+export interface SentTo {
+  readonly headers: readonly Header[];
+  readonly url?: string;
+}
+
+const found = new WeakMap<readonly Header[], { url: string; secrets: readonly string[] }>();
 
 /**
- * What a server may repeat of the headers that it was sent, and its answer's other readers must not see: the values,
- * what stands behind a scheme, and their longer words. The longest comes first.
+ * What a server may repeat of what it was sent, and its answer's other readers must not see: the values of the headers,
+ * what stands behind a scheme, their longer words, and the secrets of the address. The longest comes first.
  */
-export function secretsIn(headers: readonly Header[]): readonly string[] {
-  let secrets = found.get(headers);
-  if (secrets === undefined) {
-    const all = new Set(headers.flatMap(([, value]) => partsOf(value)));
-    secrets = [...all].sort((one, other) => other.length - one.length);
-    found.set(headers, secrets);
-  }
+export function secretsIn({ headers, url = "" }: SentTo): readonly string[] {
+  const known = found.get(headers);
+  if (known !== undefined && known.url === url) return known.secrets;
+  const address = secretParts(url).filter((part) => part.length >= shortestWord);
+  const all = new Set([...headers.flatMap(([, value]) => partsOf(value)), ...address]);
+  const secrets = [...all].sort((one, other) => other.length - one.length);
+  found.set(headers, { url, secrets });
   return secrets;
 }
 
 /** The same for the log, where it is no secret who calls, which a template may have said too. */
 export function secretsFor(
-  headers: readonly Header[],
+  sent: SentTo,
   { email, name, userId, organizationId }: Pick<Caller, "email" | "name" | "userId" | "organizationId">,
 ): readonly string[] {
-  const secrets = secretsIn(headers);
+  const secrets = secretsIn(sent);
   if (secrets.length === 0) return secrets;
   const open = [email, name, userId, organizationId];
   return secrets.filter((secret) => !open.includes(secret));

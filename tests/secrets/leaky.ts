@@ -74,9 +74,10 @@ function rpc(id: unknown, rest: object): Response {
   return Response.json({ jsonrpc: "2.0", id, ...rest });
 }
 
-/** All values of the request's headers, without the names that would give them away. */
-function repeated({ headers }: Request): string {
-  return [...headers].map(([, value]) => value).join(" and ");
+/** All values of the request's headers, without the names that would give them away, and its address. */
+function repeated({ headers, url }: Request): string {
+  const { pathname, searchParams } = new URL(url);
+  return [...headers].map(([, value]) => value).concat(pathname, ...searchParams.values()).join(" and ");
 }
 
 function leak(how: Leak, { request, id }: { request: Request; id: unknown }): Response {

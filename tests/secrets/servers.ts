@@ -78,10 +78,8 @@ async function addressed(
   const address = made === "part of a path" ? `${url}/at/${secret}/mcp` : `${url}/calls?apiKey=${secret}`;
   const id = await connect(site, owner, { title: `With a ${made}`, connection_url: address });
   for (const person of [owner, member]) {
-    await site.call(person, id, "status_500");
-    await site.run(person, "COLLECTION_CONNECTIONS_LIST", {
-      where: { field: ["id"], operator: "eq", value: id },
-    });
+    if (made === "part of a path") await site.call(person, id, "anything", [made]);
+    else for (const leak of leaks) await callEverywhere(site, { person, id, leak, sent: [made] });
   }
   await site.run(owner, "CONNECTION_TEST", { id });
   await site.run(owner, "COLLECTION_CONNECTIONS_UPDATE", {
