@@ -100,7 +100,7 @@ export function credentialData(form: Entries, stored: ConnectionItem | null) {
 
 /** The names of headers in a text, one a line or with commas between. */
 function namesIn(text: string): string[] {
-  const names = text.split(/[\n,]/).map((name) => name.trim().replace(/\s*:$/, "")).filter((name) =>
+  const names = text.split(/[\n,]/).map((name) => name.trim().replace(/:$/, "").trimEnd()).filter((name) =>
     name !== ""
   );
   if (names.length === 0) throw required("personal_headers", "name at least one header");

@@ -101,6 +101,18 @@ Deno.test("a name in encoded form is compared as what it means", () => {
   assert.equal(refusal(sent("tools/call", { name: odd }, { "mcp-name": base64(odd) })), null);
 });
 
+Deno.test("blanks in the middle of a header are looked at once", () => { // else this takes hours
+  const name = `a${" ".repeat(1_000_000)}b`;
+  const headers = new Map([["mcp-protocol-version", "2026-07-28"], ["mcp-method", "tools/call"]]);
+  const { message } = sent("tools/call", { name });
+  const check = (sentName: string) => {
+    const all = new Headers([...headers, ["mcp-name", sentName]]);
+    return refusal({ message, headers: all });
+  };
+  assert.equal(check(name), null);
+  assert.equal(check(`${name}c`), rpcCodes.headerMismatch);
+});
+
 Deno.test("a request without its envelope is refused", () => { // M03
   const version = { "io.modelcontextprotocol/protocolVersion": "2026-07-28" };
   const capabilities = { "io.modelcontextprotocol/clientCapabilities": {} };

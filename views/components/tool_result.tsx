@@ -44,11 +44,11 @@ function Text({ text }: { text: string }) {
 /** Gives a `data:` address for base64 of the wanted kind of media, null for anything else. */
 function dataUrl(block: Block, kind: "image" | "audio"): string | null {
   const mime = textOf(block.mimeType);
-  const data = textOf(block.data);
-  if (!new RegExp(`^${kind}/[a-z0-9.+-]+$`, "i").test(mime) || !/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(data)) {
+  const data = textOf(block.data).replace(/\s+/g, "");
+  if (!new RegExp(`^${kind}/[a-z0-9.+-]+$`, "i").test(mime) || !/^[A-Za-z0-9+/]+={0,2}$/.test(data)) {
     return null;
   }
-  return `data:${mime};base64,${data.replace(/\s+/g, "")}`;
+  return `data:${mime};base64,${data}`;
 }
 
 // JSON in a text block is the usual answer of older servers; it is easier to read indented.
