@@ -102,6 +102,7 @@ export class Mover {
   room(): Promise<void> | undefined {
     if (this.backlog < this.#maxBacklog || this.#closing) return undefined;
     this.#start();
+    this.#endRest?.();
     return this.#wait(this.#rooms, () => this.backlog < this.#maxBacklog);
   }
 
