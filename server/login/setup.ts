@@ -27,9 +27,12 @@ export async function isSetUp(db: Db): Promise<boolean> {
   return true;
 }
 
-/** True where setting up asks for the token that is printed at start: others than this machine reach the server. */
-export function asksForSetupToken(config: Config): boolean {
-  return !isLoopbackHost(config.host);
+/**
+ * True where setting up asks for the token that is printed at start: others than this machine reach the server,
+ * directly or through a proxy in front of it.
+ */
+export function asksForSetupToken({ host, baseUrl, trustProxy }: Config): boolean {
+  return trustProxy || !isLoopbackHost(host) || !isLoopbackHost(new URL(baseUrl).hostname);
 }
 
 /** A token for `signUp`, to be made and printed at each start while nobody owns the installation. */

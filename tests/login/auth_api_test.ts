@@ -115,8 +115,10 @@ onBrowser(
 
 onBrowser(
   "under https the cookie is bound to the host and secure",
-  async (browser) => {
-    const response = await browser.post("/sign-up/email", owner);
+  async (_, services) => {
+    const browser = new Browser(services, "mesh_setup_of_this_start");
+    const setupToken = "mesh_setup_of_this_start";
+    const response = await browser.post("/sign-up/email", { ...owner, setupToken });
     assert.match(
       response.headers.get("set-cookie") ?? "",
       /^__Host-mesh_session=[\w-]{43}; Max-Age=604800; Path=\/; HttpOnly; Secure; SameSite=Lax$/,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { loadConfig } from "../../server/config.ts";
 import { AppError } from "../../server/errors.ts";
 import { hashingLoad } from "../../server/login/password.ts";
 import { asksForSetupToken, isSetUp, newSetupToken, signUp } from "../../server/login/setup.ts";
@@ -146,6 +147,16 @@ onServices(
   },
   { env: { HOST: "0.0.0.0" } },
 );
+
+Deno.test("a server behind a proxy is one that others reach", () => {
+  const asks = (env: Record<string, string>) =>
+    asksForSetupToken(loadConfig({ env: (name) => env[name], readFile: () => null }));
+  assert.equal(asks({}), false);
+  assert.equal(asks({ HOST: "::1", BASE_URL: "http://127.0.0.1:8000/mesh" }), false);
+  assert.equal(asks({ BASE_URL: "https://mesh.example.com" }), true);
+  assert.equal(asks({ HOST: "localhost", BASE_URL: "http://mesh.internal/team" }), true);
+  assert.equal(asks({ TRUST_PROXY: "true" }), true);
+});
 
 onServices(
   "guessing the setup token is slowed",

@@ -41,7 +41,7 @@ onMesh("a form with far too much in it is refused and nothing else waits for it"
 Deno.test("a picture whose data is mostly blanks is shown, and one that is none is not", () => {
   const show = (data: string) =>
     String(ToolResult({
-      status: "OK",
+      status: 200,
       durationMs: 1,
       bytes: 1,
       result: { content: [{ type: "image", mimeType: "image/png", data }] },
