@@ -1,5 +1,7 @@
 import { z } from "zod";
 import type { Actor } from "../access/actor.ts";
+import { mayGrant } from "../access/policy.ts";
+import { powerOf } from "../access/roles.ts";
 import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { type Db, isUniqueViolation } from "../storage/dialect.ts";
@@ -42,6 +44,7 @@ export const addMember = defineAction({
     const organization = organizationOf(ctx);
     const what = `Cannot add '${input.userId}'`;
     mayTouch(ctx.actor, input.role, what);
+    mayGive(ctx.actor, input.role, what);
     const added = await organizations.withLock(ctx.db, organization, async (db) => {
       const user = await users.find(db, input.userId);
       if (!user) throw new AppError("not_found", `${what}: there is no such user`);
@@ -127,6 +130,7 @@ export const updateMemberRole = defineAction({
       const member = await members.find(db, organization, memberId);
       if (!member) throw new AppError("not_found", `${what}: the organization has no such member`);
       mayTouch(ctx.actor, [...member.roles, ...role], what);
+      mayGive(ctx.actor, role.filter((one) => !member.roles.includes(one)), what);
       if (!role.includes("owner")) await keepAnOwner(db, member, what);
       await members.updateRoles(db, organization, { id: memberId, roles: role });
       return await present(db, organization, memberId);
@@ -140,6 +144,15 @@ export const updateMemberRole = defineAction({
 function mayTouch(actor: Actor, roles: readonly string[], what: string): void {
   if (!roles.includes("owner") || actor.roles.includes("owner")) return;
   throw new AppError("forbidden", `${what}: only an owner may make, change or remove an owner`);
+}
+
+/** A key or token with a part of its person's power must not make somebody who looks after the organization. */
+function mayGive(actor: Actor, roles: readonly string[], what: string): void {
+  if (roles.every((role) => role === "user" || mayGrant(actor, powerOf(role).grants))) return;
+  throw new AppError(
+    "forbidden",
+    `${what}: a key or token that may not do everything makes no owner or admin`,
+  );
 }
 
 /** Wants the organization to be held, so that two owners cannot leave it at once. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Actor } from "../../server/access/actor.ts";
+import type { Action } from "../../server/actions/action.ts";
 import { addMember, listMembers, removeMember, updateMemberRole } from "../../server/actions/members.ts";
 import * as members from "../../server/storage/members.ts";
 import { addUser } from "../support/accounts.ts";
@@ -54,6 +55,38 @@ onServices("who is a member already, or nobody, is not added", async (services) 
     assert.equal((await add({ userId: user.userId, role })).code, "invalid", JSON.stringify(role));
   }
   assert.equal((await add({ userId: "usr_\0", role: ["user"] })).code, "invalid");
+});
+
+onServices("a key with a part of its person's power makes nobody stronger than itself", async (services) => {
+  const { organization, owner, admin, user } = await company(services, "Blue");
+  const self = ["ORGANIZATION_MEMBER_ADD", "ORGANIZATION_MEMBER_UPDATE_ROLE"];
+  const narrow = await keyOf(services, owner, { permissions: { self } });
+  const friend = await addUser(services.db, "Friend");
+  for (const role of [["owner"], ["admin"], ["user", "admin"]]) {
+    const attempts: [Action, unknown][] = [
+      [addMember, { userId: friend.id, role }],
+      [updateMemberRole, { memberId: user.memberId, role }],
+    ];
+    for (const [action, input] of attempts) {
+      assert.equal((await refusal(run(services, narrow, { action, input }))).code, "forbidden", action.name);
+    }
+  }
+  assert.equal(await members.rolesOf(services.db, organization.id, friend.id), null);
+  const added = await run(services, narrow, {
+    action: addMember,
+    input: { userId: friend.id, role: ["user"] },
+  });
+  assert.deepEqual(added.member.role, ["user"]);
+  const kept = { memberId: admin.memberId, role: ["user", "admin"] };
+  assert.deepEqual(
+    (await run(services, narrow, { action: updateMemberRole, input: kept })).member.role,
+    kept.role,
+  );
+  const whole = await keyOf(services, owner, { permissions: { "*": ["*"] } });
+  const raised = { memberId: added.member.id, role: ["owner"] };
+  assert.deepEqual((await run(services, whole, { action: updateMemberRole, input: raised })).member.role, [
+    "owner",
+  ]);
 });
 
 onServices("nobody but an owner makes, changes or removes an owner", async (services) => {
