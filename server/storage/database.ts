@@ -5,13 +5,24 @@ import { AppError } from "../errors.ts";
 import { type Db, dialectOf, kindOf, withMigrationLock } from "./dialect.ts";
 import type { Schema } from "./schema.ts";
 
-/** Opens the database of a contract URL; the folder of a database file is made, readable by its owner alone. */
+/** Opens the database of a contract URL; a database file and its folder are made readable by their owner alone. */
 export async function openDatabase(url: string, poolMax = 10): Promise<Db> {
   const file = /^(?:file|sqlite):(?:\/\/(?=\/))?(.*)$/.exec(url)?.[1];
   if (file !== undefined && file !== ":memory:") {
     await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    makeFile(file);
   }
   return new Kysely<Schema>({ dialect: await dialectOf(url, poolMax) });
+}
+
+/** Makes the file where there is none; the files beside it, which SQLite makes, get its mode. */
+function makeFile(path: string): void {
+  try {
+    // One that exists must not even be opened: closing it would end the locks that this process has on it.
+    Deno.openSync(path, { createNew: true, write: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
 }
 
 /** True while the database answers. */

@@ -30,7 +30,9 @@ Deno.test("without settings it serves, keeps its data to itself and stops on SIG
     assert.match(version, /^\d+\.\d+\.\d+$/);
     assert.equal(typeof uptimeSeconds, "number");
     assert.deepEqual(database, { dialect: "sqlite", ok: true });
-    assert.equal((await Deno.stat(`${dir}/encryption.key`)).mode! & 0o777, 0o600);
+    for (const name of ["encryption.key", "mesh.db", "mesh.db-wal"]) {
+      assert.equal((await Deno.stat(`${dir}/${name}`)).mode! & 0o777, 0o600, name);
+    }
     assert.deepEqual(await child.kill("SIGTERM"), { code: 0, signal: null });
     assert.equal(child.stdout.trim().split("\n").length, 1, "one line says where it listens");
   }));
