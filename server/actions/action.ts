@@ -139,11 +139,15 @@ function authorizeTarget(target: Target, call: Call): void {
   authorize({ name: target.action }, call.ctx.actor, target);
 }
 
+const maxProblems = 100; // are told; who reads an answer reads no more
+
 function validate<I extends z.ZodObject>(action: Action<I>, raw: unknown): z.output<I> {
   const result = action.input.safeParse(raw ?? {});
   if (result.success) return result.data;
   const fields: Record<string, string> = {};
-  for (const issue of result.error.issues) fields[issue.path.join(".")] ??= issue.message;
+  for (const issue of result.error.issues.slice(0, maxProblems)) {
+    fields[issue.path.join(".")] ??= issue.message;
+  }
   const [field, message] = Object.entries(fields)[0] ?? ["input", "it is not an object"];
   throw new AppError("invalid", `Cannot run ${action.name}: ${field || "input"}: ${message}`, { fields });
 }

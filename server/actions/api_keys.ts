@@ -9,7 +9,7 @@ import * as apiKeys from "../storage/api_keys.ts";
 import * as members from "../storage/members.ts";
 import * as organizations from "../storage/organizations.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
-import { idField, isoOf, jsonObject, line } from "./fields.ts";
+import { atMost, idField, isoOf, jsonObject, line } from "./fields.ts";
 
 /** Actions by resource, as they are given out. */
 export const permissionMap = z.record(z.string(), z.array(z.string()));
@@ -32,24 +32,28 @@ export type ApiKey = z.output<typeof apiKeyEntity>;
 
 const maxActions = 1000; // of one resource
 const maxPermissions = 100_000; // characters of JSON
+const maxValues = 10_000; // resources and actions
 const maxExpirySeconds = 10 * 365 * 24 * 3600;
 
 const name = line(200).min(1, "it is required");
 const metadata = jsonObject(20_000);
 /** Actions by resource, as they are asked for. */
-export const permissionsField = z.record(
-  z.string().regex(
-    /^(self|\*|(conn|gw)_(\*|[a-z0-9]{1,60}))$/,
-    "a resource is 'self', 'conn_...', 'gw_...' or '*'",
+export const permissionsField = atMost(
+  maxValues,
+  z.record(
+    z.string().regex(
+      /^(self|\*|(conn|gw)_(\*|[a-z0-9]{1,60}))$/,
+      "a resource is 'self', 'conn_...', 'gw_...' or '*'",
+    ),
+    z.array(z.string().min(1, "an action is not empty").max(2100, "an action has at most 2100 characters"))
+      .max(maxActions, `a resource has at most ${maxActions} actions`),
+  ).refine(
+    (value) => JSON.stringify(value).length <= maxPermissions,
+    `they must not be longer than ${maxPermissions} characters of JSON`,
+  ).describe(
+    "Actions by resource: 'self' (names of management tools), 'conn_...' and 'gw_...' (names of tools, 'prompt:<name>', " +
+      "'resource:<uri>'), '*' (any resource); the action '*' is every action. Left out: reading the management lists",
   ),
-  z.array(z.string().min(1, "an action is not empty").max(2100, "an action has at most 2100 characters"))
-    .max(maxActions, `a resource has at most ${maxActions} actions`),
-).refine(
-  (value) => JSON.stringify(value).length <= maxPermissions,
-  `they must not be longer than ${maxPermissions} characters of JSON`,
-).describe(
-  "Actions by resource: 'self' (names of management tools), 'conn_...' and 'gw_...' (names of tools, 'prompt:<name>', " +
-    "'resource:<uri>'), '*' (any resource); the action '*' is every action. Left out: reading the management lists",
 );
 
 export const createApiKey = defineAction({

@@ -4,9 +4,11 @@ import { AppError } from "../errors.ts";
 import * as auditLog from "../storage/audit_log.ts";
 import * as auditStats from "../storage/audit_stats.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
+import { atMost } from "./fields.ts";
 
 /** Text to compare with; not every database can be asked for a NUL. */
 const word = z.string().max(500).refine((value) => !value.includes("\0"), "it must not contain a NUL");
+const maxLabels = 50; // each makes the query longer
 const date = z.union([z.iso.datetime({ offset: true, local: true }), z.iso.date()]);
 const startDate = date.optional().describe("Only from this time on: ISO 8601 date or date and time, UTC");
 const endDate = date.optional().describe("Only up to this time, inclusive; a date means the end of that day");
@@ -58,7 +60,9 @@ export const listLogs = defineAction({
     search: word.optional().describe(
       "Only calls in which this is part of the tool name, the request id, or the user's name or e-mail address",
     ),
-    properties: z.record(word, word).optional().describe("Only calls with all of these labels"),
+    properties: atMost(maxLabels, z.record(word, word)).optional().describe(
+      "Only calls with all of these labels",
+    ),
     limit: z.int().min(1).max(1000).default(100).describe("At most so many rows"),
     offset: z.int().min(0).max(1_000_000_000).default(0).describe("Leaves out so many of the newest rows"),
   }),

@@ -42,3 +42,28 @@ export function rolesField() {
 export function isoOf(time: number): string {
   return new Date(time).toISOString();
 }
+
+/**
+ * What `schema` reads, of at most `max` values however they are nested. More are refused unread: each of a million
+ * wrong ones would get a complaint of its own.
+ */
+export function atMost<T extends z.ZodType>(max: number, schema: T) {
+  return z.preprocess((raw, context) => {
+    if (!holdsMore(raw, max)) return raw;
+    context.addIssue({ code: "custom", message: `it must not hold more than ${max} values` });
+    return z.NEVER;
+  }, schema);
+}
+
+function holdsMore(value: unknown, max: number): boolean {
+  const waiting = [value];
+  for (let count = 0; waiting.length > 0; count++) {
+    if (count + waiting.length > max + 1) return true;
+    const next = waiting.pop();
+    if (typeof next !== "object" || next === null) continue;
+    const inner: unknown[] = Array.isArray(next) ? next : Object.values(next);
+    if (inner.length > max) return true;
+    waiting.push(...inner);
+  }
+  return false;
+}

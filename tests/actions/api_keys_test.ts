@@ -113,6 +113,7 @@ onServices("what is malformed or too large is refused field by field", async (se
     ["permissions.conn_", { conn_: ["*"] }],
     ["permissions.org_1", { org_1: ["*"] }],
     ["permissions", Object.fromEntries(Array.from({ length: 6000 }, (_, i) => [`conn_${i}`, ["read"]]))],
+    ["permissions", Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [`z${i}`, 0]))],
     ["metadata", { a: "x".repeat(20_001) }],
     ["metadata", "text"],
   ];

@@ -297,3 +297,21 @@ onServices("looking at the log is itself allowed or denied, and a denial is a ro
   assert.deepEqual(logs.map(({ toolName }) => toolName).sort(), ["MONITORING_LOGS_LIST", "MONITORING_STATS"]);
   assert.ok(logs.every(({ keyId }) => keyId === blind.keyId));
 });
+
+onServices("far too much input is refused with one complaint", async (services) => {
+  const { user } = await company(services, "Blue");
+  const labels = (length: number, label: unknown) =>
+    Object.fromEntries(Array.from({ length }, (_, i) => [`label-${i}`, label]));
+  for (const properties of [labels(51, "x"), labels(300_000, 0)]) {
+    const { code, fields } = await refusal(
+      run(services, user, { action: listLogs, input: { properties } }),
+    );
+    assert.equal(code, "invalid");
+    assert.deepEqual(fields, { properties: "it must not hold more than 50 values" });
+  }
+  assert.deepEqual(await seen(services, user, { properties: labels(50, "x") }), []);
+  const { fields } = await refusal(
+    run(services, user, { action: listLogs, input: { properties: labels(50, 0) } }),
+  );
+  assert.equal(Object.keys(fields ?? {}).length, 50);
+});
