@@ -1,4 +1,4 @@
-import type { Settled, Watch } from "../upstream/answer.ts";
+import { reportedFailure, type Settled, type Watch } from "../upstream/answer.ts";
 import type { Header } from "../upstream/credentials.ts";
 import { beginRow, type Call, endRow, type Verdict } from "./call.ts";
 import { isObject, type MessageId, rpcCodes } from "./message.ts";
@@ -89,19 +89,7 @@ function verdictOf({ answer, bytes: responseBytes, failure, resumable }: Settled
     return { outcome: "failed", errorMessage: failure, responseBytes };
   }
   if (answer === null) return fine;
-  const { result, error } = answer;
-  if (isObject(error)) {
-    const errorMessage = String(error.message ?? "Error");
-    return { outcome: "failed", errorMessage, output: error, responseBytes };
-  }
-  if (!isObject(result) || result.isError !== true) {
-    return { outcome: "ok", errorMessage: null, output: result, responseBytes };
-  }
-  const errorMessage = firstText(result.content) ?? "The tool reported an error";
-  return { outcome: "failed", errorMessage, output: result, responseBytes };
-}
-
-function firstText(content: unknown): string | null {
-  const first: unknown = Array.isArray(content) ? content[0] : undefined;
-  return isObject(first) && typeof first.text === "string" ? first.text.slice(0, 500) : null;
+  const errorMessage = reportedFailure(answer);
+  const output = isObject(answer.error) ? answer.error : answer.result;
+  return { outcome: errorMessage === null ? "ok" : "failed", errorMessage, output, responseBytes };
 }

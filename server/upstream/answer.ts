@@ -6,7 +6,7 @@ export interface Settled {
   answer: Record<string, unknown> | null;
   /** Bytes that came from the upstream. */
   bytes: number;
-  /** Why there is no whole answer; null where there is one. */
+  /** Why there is no whole answer, or what one that was too long to be parsed says went wrong; else null. */
   failure: string | null;
   /** True where the stream carried event ids, so that a client can fetch the rest by GET (L06). */
   resumable: boolean;
@@ -41,13 +41,12 @@ export class TooLong extends Error {
 }
 
 /** True for a JSON-RPC response, whichever request it answers. */
-function isResponse(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return ("result" in value || "error" in value) && !("method" in value);
+export function isResponse(value: unknown): value is Record<string, unknown> {
+  return isObject(value) && ("result" in value || "error" in value) && !("method" in value);
 }
 
 /** True where a response answers the watched request; some servers turn the id of a number into text. */
-function answers(response: Record<string, unknown>, { id }: Watch): boolean {
+export function answers(response: Record<string, unknown>, { id }: Pick<Watch, "id">): boolean {
   return id !== null && (response.id === id || plainId(response.id) === plainId(id));
 }
 
@@ -105,7 +104,7 @@ export function wholeAnswer(
   const exact = exactText(body);
   const text = exact ?? (typeof body === "string" ? body : new TextDecoder().decode(body));
   const { answer, changed } = readResponses(text, watch);
-  const failure = answer === null && watch.id !== null ? insteadOfAnswer(text) : null;
+  const failure = answer === null && watch.id !== null ? insteadOfAnswer(parseJson(text)) : null;
   if (failure !== null && strict) throw new NotTheAnswer(failure);
   const settling = watch.settle({ answer, bytes: body.length, failure, resumable: false });
   const handedOn = changed ?? exact ?? body;
@@ -127,11 +126,26 @@ function exactText(body: WholeAnswer): string | null {
 }
 
 /** What JSON without the awaited answer says instead. */
-function insteadOfAnswer(text: string): string {
-  const parsed = parseJson(text);
+export function insteadOfAnswer(parsed: unknown): string {
   const error = isResponse(parsed) ? parsed.error : undefined;
   const message = typeof error === "object" && error !== null && "message" in error ? error.message : null;
   return typeof message === "string" ? message : "it is not the answer to the request";
+}
+
+/** What an answer says went wrong; null where it is fine. */
+export function reportedFailure({ result, error }: Record<string, unknown>): string | null {
+  if (isObject(error)) return typeof error.message === "object" ? "Error" : String(error.message ?? "Error");
+  if (!isObject(result) || result.isError !== true) return null;
+  return firstText(result.content) ?? "The tool reported an error";
+}
+
+function firstText(content: unknown): string | null {
+  const first: unknown = Array.isArray(content) ? content[0] : undefined;
+  return isObject(first) && typeof first.text === "string" ? first.text.slice(0, 500) : null;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The beginning of a body, and whether that is all of it. */

@@ -15,7 +15,8 @@ const inexact = /\d{16}|\d[eE]|\.\d*0(?!["\d])/;
 
 /** Shorter texts cannot be nested so deeply that it matters. */
 const harmlessLength = 64 * 1024;
-const maxDepth = 1000;
+/** The most objects and arrays within each other. */
+export const maxDepth = 1000;
 
 /** JSON that is nested more deeply than is read: the time that takes grows with the square of the depth. */
 export class TooDeep extends SyntaxError {

@@ -1,5 +1,6 @@
 import { joined, maxListLength, readResponses, TooLong, type Watch } from "./answer.ts";
-import { dataOf, hasId, type SseEvent, SseSplitter, withData } from "./sse.ts";
+import { type Outcome, OutcomeScan } from "./outcome_scan.ts";
+import { dataOf, hasId, PiecedData, type SseEvent, SseSplitter, withData } from "./sse.ts";
 
 /** How a streamed answer is passed on. */
 export interface PassOptions {
@@ -23,9 +24,6 @@ export const maxAnswerBytes = 64 * 1024 * 1024;
 /** Events longer than this pass in pieces, and none is longer than that. */
 const maxHeldLength = 1024 * 1024;
 const maxEventLength = 64 * 1024 * 1024;
-
-/** Enough of the end of a long event to find the members behind a long result. */
-const tailLength = 1024;
 
 const encoder = new TextEncoder();
 
@@ -93,6 +91,13 @@ abstract class Passing implements Passage {
     if (this.#settled) return;
     this.#settled = true;
     await this.watch.settle({ answer, bytes: this.bytes, failure, resumable: this.resumable });
+  }
+
+  /** Settles an answer that was too long to be held, by what was found while it passed. */
+  protected async settleLong(outcome: Outcome): Promise<void> {
+    const failure = "instead" in outcome ? this.#options.failure(outcome.instead).message : outcome.failure;
+    if (failure !== null) this.resumable = false; // it has come, so nobody comes back for it
+    await this.settle(null, failure);
   }
 
   async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
@@ -175,19 +180,27 @@ abstract class Passing implements Passage {
   }
 }
 
-/** A JSON body too long to be looked into; its last chunk waits for the row. */
+/** A JSON body too long to be parsed; its last chunk waits for the row. */
 class JsonPassing extends Passing {
+  readonly #scan: OutcomeScan | null;
   #held: Uint8Array | null = null;
+
+  constructor(reader: ReadableStreamDefaultReader<Uint8Array>, first: Uint8Array, options: PassOptions) {
+    super(reader, options, first);
+    this.#scan = options.watch.id === null ? null : new OutcomeScan(options.watch);
+  }
 
   protected override take(chunk: Uint8Array): Promise<Uint8Array | null> {
     if (this.bytes > maxAnswerBytes) throw new TooLong(`more than ${maxAnswerBytes} bytes`);
+    this.#scan?.push(chunk);
     const out = this.#held;
     this.#held = chunk;
     return Promise.resolve(out);
   }
 
   protected override async finish(): Promise<Uint8Array | null> {
-    await this.settle(null, null);
+    if (this.#scan) await this.settleLong(this.#scan.end());
+    else await this.settle(null, null);
     return this.#held;
   }
 
@@ -204,6 +217,8 @@ class SsePassing extends Passing {
   #clean = true;
   /** Characters of the event that is passing in pieces. */
   #passed = 0;
+  /** Reads that event where it may be the answer. */
+  #long: { data: PiecedData; scan: OutcomeScan } | null = null;
 
   constructor(reader: ReadableStreamDefaultReader<Uint8Array> | null, options: PassOptions) {
     super(reader, options);
@@ -257,22 +272,29 @@ class SsePassing extends Passing {
   async #pass(event: SseEvent): Promise<string> {
     const { text } = event;
     if (hasId(text)) this.resumable = true;
-    if (event.part === "piece") {
-      this.#bound(text.length);
-      return text;
-    }
-    this.#passed = 0;
+    if (event.part !== "whole") return await this.#passLong(event);
     const { watch } = this;
-    if (event.part === "last") {
-      if (mentionsResponse(event.head + text.slice(-tailLength))) await this.settle(null, null);
-      return text;
-    }
     if (!watch.mustRewrite && (this.settled || !mentionsResponse(text))) return text;
     const data = dataOf(text);
     if (data === "") return text;
     const { answer, changed } = readResponses(data, watch);
     if (answer) await this.settle(answer, null);
     return changed === null ? text : withData(text, changed);
+  }
+
+  async #passLong({ text, part }: SseEvent): Promise<string> {
+    if (part === "piece") this.#bound(text.length);
+    if (!this.settled && this.watch.id !== null) {
+      this.#long ??= { data: new PiecedData(), scan: new OutcomeScan(this.watch) };
+      this.#long.scan.push(encoder.encode(this.#long.data.push(text)));
+    }
+    if (part === "last") {
+      const outcome = this.#long?.scan.end() ?? null;
+      this.#long = null;
+      this.#passed = 0;
+      if (outcome && !("instead" in outcome)) await this.settleLong(outcome);
+    }
+    return text;
   }
 
   #bound(length: number): void {
@@ -294,7 +316,7 @@ export function passJson(
   first: Uint8Array,
   options: PassOptions,
 ): Passage {
-  return new JsonPassing(reader, options, first);
+  return new JsonPassing(reader, first, options);
 }
 
 /** Passes an event stream on as it comes. */

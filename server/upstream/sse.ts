@@ -3,14 +3,11 @@ export interface SseEvent {
   /** The text as it came; of a whole event and of the last piece with the blank line that ends it. */
   readonly text: string;
   readonly part: "whole" | "piece" | "last";
-  /** What the event began with; empty but for the last piece. */
-  readonly head: string;
 }
 
 const boundary = /(?:\r\n|\n|\r(?!\n|$)){2}/g; // a CR at the very end may be half of a CRLF
 const boundaryAtEnd = /(?:\r\n|\n|\r(?!\n)){2}$/;
 const boundaryLength = 4;
-const headLength = 16_384;
 
 /**
  * Cuts an event stream into whole events as its text arrives. HTML Living Standard section 9.2.5
@@ -22,7 +19,7 @@ export class SseSplitter {
   #parts: string[] = [];
   #length = 0;
   #tail = "";
-  #head: string | null = null;
+  #inPieces = false;
 
   constructor(maxLength: number) {
     this.#maxLength = maxLength;
@@ -30,12 +27,12 @@ export class SseSplitter {
 
   /** True while nothing is waiting for the end of its event. */
   get empty(): boolean {
-    return this.#length === 0 && this.#head === null;
+    return this.#length === 0 && !this.#inPieces;
   }
 
   /** True while an event too long to be held passes in pieces. */
   get inPieces(): boolean {
-    return this.#head !== null;
+    return this.#inPieces;
   }
 
   push(text: string): SseEvent[] {
@@ -69,18 +66,18 @@ export class SseSplitter {
   }
 
   #take(): SseEvent {
-    const head = this.#head;
-    const event: SseEvent = { text: this.#join(), part: head === null ? "whole" : "last", head: head ?? "" };
-    this.#head = null;
+    const event: SseEvent = { text: this.#join(), part: this.#inPieces ? "last" : "whole" };
+    this.#inPieces = false;
     return event;
   }
 
   #piece(): SseEvent {
     const whole = this.#join();
-    const text = whole.slice(0, -boundaryLength); // a boundary may be under way
-    this.#head ??= text.slice(0, headLength);
-    this.#hold(whole.slice(-boundaryLength));
-    return { text, part: "piece", head: "" };
+    this.#inPieces = true;
+    let end = whole.length - boundaryLength; // a boundary may be under way
+    if (/[\ud800-\udbff]/.test(whole[end - 1] ?? "")) end--; // half a character has no bytes
+    this.#hold(whole.slice(end));
+    return { text: whole.slice(0, end), part: "piece" };
   }
 
   #join(): string {
@@ -93,6 +90,7 @@ export class SseSplitter {
 }
 
 const lineEnd = /\r\n|\n|\r/;
+const dataField = "data:";
 
 /** The data of an event, its lines joined. */
 export function dataOf(event: string): string {
@@ -105,6 +103,24 @@ export function dataOf(event: string): string {
   return data ?? "";
 }
 
+/** Finds the data of an event that comes in pieces. */
+export class PiecedData {
+  /** What the line began with, as far as it is not data. */
+  #field = "";
+
+  /** The data in a piece; before each line stands a line end, and where there is one its first blank: in JSON they say nothing. */
+  push(piece: string): string {
+    let data = "";
+    for (const [index, part] of piece.split(lineEnd).entries()) {
+      if (index > 0) this.#field = "";
+      const missing = dataField.length - this.#field.length;
+      this.#field += part.slice(0, missing);
+      if (this.#field === dataField) data += missing > 0 ? `\n${part.slice(missing)}` : part;
+    }
+    return data;
+  }
+}
+
 /** The event with other data, its id, name and retry kept. */
 export function withData(event: string, data: string): string {
   const kept = event.split(lineEnd).filter((line) => line !== "" && !isData(line));
@@ -112,7 +128,7 @@ export function withData(event: string, data: string): string {
 }
 
 function isData(line: string): boolean {
-  return line.startsWith("data:") || line === "data";
+  return line.startsWith(dataField) || line === "data";
 }
 
 /** True where an event has an id, so that a client can come back for what follows it (L06). */

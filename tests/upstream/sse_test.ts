@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { dataOf, hasId, type SseEvent, SseSplitter, withData } from "../../server/upstream/sse.ts";
+import {
+  dataOf,
+  hasId,
+  PiecedData,
+  type SseEvent,
+  SseSplitter,
+  withData,
+} from "../../server/upstream/sse.ts";
 
 /** The events of a text that arrives in pieces of so many characters. */
 function split(text: string, size: number, maxLength = 1_000_000): SseEvent[] {
@@ -43,7 +50,7 @@ Deno.test("a line end that may be half of another waits, and the end of the stre
   const splitter = new SseSplitter(1000);
   assert.deepEqual(splitter.push("data: 1\r\r"), []);
   assert.equal(splitter.empty, false);
-  assert.deepEqual(splitter.end(), { text: "data: 1\r\r", part: "whole", head: "" });
+  assert.deepEqual(splitter.end(), { text: "data: 1\r\r", part: "whole" });
   assert.equal(splitter.empty, true);
 });
 
@@ -57,12 +64,22 @@ Deno.test("an event longer than may be held passes in pieces that add up to it",
       assert.deepEqual(whole, ["data: a\n\n", "data: b\n\n"]);
       assert.equal(pieces.map(({ text }) => text).join(""), long);
       assert.deepEqual(pieces.map(({ part }) => part).filter((part) => part === "last"), ["last"]);
-      assert.match(pieces.at(-1)?.head ?? "", /^data: \{"result":"x/);
       assert.ok(pieces.every(({ text }) => text.length <= 1000 + size));
     } else {
       // What arrives whole is whole, whatever its length.
       assert.deepEqual(whole, ["data: a\n\n", long, "data: b\n\n"]);
     }
+  }
+});
+
+Deno.test("no piece ends within a character", () => {
+  for (let before = 0; before < 4; before++) {
+    const long = `data: ${"y".repeat(before)}${"😀😀x".repeat(100)}\n\n`;
+    const splitter = new SseSplitter(50);
+    const pieces = [...long].flatMap((char) => splitter.push(char)); // as a decoder gives them
+    assert.ok(pieces.length > 5);
+    const bytes = pieces.map(({ text }) => new TextDecoder().decode(new TextEncoder().encode(text)));
+    assert.equal(bytes.join(""), long);
   }
 });
 
@@ -84,6 +101,23 @@ Deno.test("data is the joined lines, with one blank after the colon taken away",
   assert.equal(dataOf("data\ndata: x\n\n"), "\nx");
   assert.equal(dataOf(": comment\nevent: ping\n\n"), "");
   assert.equal(dataOf("database: no\n\n"), "");
+});
+
+Deno.test("data is found in pieces, and is the same JSON", () => {
+  const events = [
+    'data: {"a":"b: data: c"}\n\n',
+    'data:{"a":"b"}\n\n',
+    'event: message\r\nid: 1\r\ndata: {\r\ndata: "a":1,\r\ndata:"b":[]\r\ndata\r\ndata: }\r\n\r\n',
+    ": data: 1\rdatabase: 2\rdata: 3\r data: 4\r\r",
+  ];
+  for (const event of events) {
+    for (let size = 1; size <= event.length; size++) {
+      const reading = new PiecedData();
+      let data = "";
+      for (let at = 0; at < event.length; at += size) data += reading.push(event.slice(at, at + size));
+      assert.deepEqual(JSON.parse(data), JSON.parse(dataOf(event)), `in pieces of ${size}: ${event}`);
+    }
+  }
 });
 
 Deno.test("an event gets other data and keeps the rest", () => {
