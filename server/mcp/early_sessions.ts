@@ -14,12 +14,18 @@ const prefix = "mesh~";
 const versions: ReadonlySet<string> = new Set(["2025-11-25", "2025-06-18", "2025-03-26"]);
 const latestVersion = "2025-11-25";
 
-/** The longest introduction of a client that is kept, in characters of JSON. */
+/** The longest introduction of a client that is kept, and all of them together, in characters of JSON. */
 const maxIntroduction = 32 * 1024;
+const maxIntroductions = 16 * 1024 * 1024;
+
+/** Of a session with a longer id nothing is remembered: what a server makes up must not fill the memory. */
+const maxRemembered = 512;
 
 /** What a client said of itself when it opened its session. */
 interface Opening {
   readonly params: Record<string, unknown>;
+  /** The length of that as JSON. */
+  readonly size: number;
   /** The revision that the mesh has agreed on. */
   readonly version: string;
 }
@@ -38,7 +44,11 @@ export interface EarlySession extends Opening {
  * client whose session is not known begins anew (L04).
  */
 export class EarlySessions {
-  readonly #sessions = new LRUCache<string, EarlySession>({ max: 5_000 });
+  readonly #sessions = new LRUCache<string, EarlySession>({
+    max: 5_000,
+    maxSize: maxIntroductions,
+    sizeCalculation: ({ size }) => size,
+  });
   /** The sessions, of either kind, whose clients open links for their person. */
   readonly #linkers = new LRUCache<string, true>({ max: 20_000 });
 
@@ -47,14 +57,15 @@ export class EarlySessions {
    * for a client that says more of itself than can be kept.
    */
   begin(passage: Passage, params: Record<string, unknown>): { id: string; version: string } {
-    if (JSON.stringify(params).length > maxIntroduction) {
+    const size = JSON.stringify(params).length;
+    if (size > maxIntroduction) {
       const limit = `the client says more than ${maxIntroduction} characters of itself`;
       throw new AppError("too_large", `Cannot open a session: ${limit}`);
     }
     const asked = String(params.protocolVersion);
     const version = versions.has(asked) ? asked : latestVersion;
     const own = newSecret(prefix);
-    this.#sessions.set(own, { params, version, upstreamId: null, opened: null });
+    this.#sessions.set(own, { params, size, version, upstreamId: null, opened: null });
     const id = passage.sessions.wrap(sessionOwner(passage), own);
     this.note(id, params);
     return { id, version };
@@ -86,7 +97,7 @@ export class EarlySessions {
   /** Remembers of a session whether its client opens links. */
   note(id: string | null, params: Record<string, unknown>): void {
     const { capabilities } = params;
-    if (id !== null && opensLinks(capabilities)) this.#linkers.set(id, true);
+    if (id !== null && id.length <= maxRemembered && opensLinks(capabilities)) this.#linkers.set(id, true);
   }
 
   /** True where the client of a legacy message has said that it opens links for its person. */
