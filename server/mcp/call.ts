@@ -14,6 +14,7 @@ import type { Message } from "./message.ts";
 import { neededActions } from "./needs.ts";
 import type { Running } from "./running.ts";
 import type { SessionIds, SessionOwner } from "./session_id.ts";
+import type { Streams } from "./streams.ts";
 
 /** What the proxy works with beside the services. */
 export interface ProxyParts {
@@ -30,6 +31,7 @@ export type Member = Actor & { readonly organizationId: string };
 export interface Passage extends ProxyParts {
   patience: Patience;
   running: Running;
+  streams: Streams;
   request: Request;
   actor: Member;
   target: RelayTarget;

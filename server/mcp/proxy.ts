@@ -27,11 +27,12 @@ import { misnamed, missingAction, neededActions } from "./needs.ts";
 import { passPersonal } from "./personal.ts";
 import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
+import { Streams } from "./streams.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 import { answerWithout, toolError } from "./unconnected.ts";
 import { CallWatch } from "./watch.ts";
 
-type Parts = ProxyParts & Pick<Passage, "patience" | "running" | "early">;
+type Parts = ProxyParts & Pick<Passage, "patience" | "running" | "streams" | "early">;
 
 /** The relay endpoint `/mcp/:connectionId`: POST, GET and DELETE of both protocol eras. */
 export function makeProxy(given: ProxyParts): (request: Request, connectionId: string) => Promise<Response> {
@@ -39,6 +40,7 @@ export function makeProxy(given: ProxyParts): (request: Request, connectionId: s
     ...given,
     patience: new Patience(given.lifecycle),
     running: new Running(),
+    streams: new Streams(),
     early: new EarlySessions(),
   };
   return (request, connectionId) => {
@@ -81,6 +83,7 @@ async function enter(parts: Parts, request: Request, connectionId: string): Prom
       lifecycle: parts.lifecycle,
       patience: parts.patience,
       running: parts.running,
+      streams: parts.streams,
       early: parts.early,
       request,
       actor,
@@ -217,6 +220,7 @@ function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Re
   const { services, lifecycle, message } = call;
   const watch = new CallWatch(call, tasks);
   const headers = requestHeaders(call, call.modern, message.method);
+  const ended = watch.endless ? streamOf(call) : null;
   lifecycle.enter();
   return relay(services.outbound, call.target, {
     method: "POST",
@@ -235,10 +239,20 @@ function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Re
       const failure = error instanceof AppError ? error.message : "Internal error";
       return watch.settle({ answer: null, bytes: 0, failure, resumable: false });
     },
-    done: () => lifecycle.leave(),
+    done: () => {
+      ended?.();
+      lifecycle.leave();
+    },
     onStop: (stop) => watch.endless ? lifecycle.endless(stop) : call.running.add(call, stop),
     seen: (status) => call.upstreamStatus = status,
   });
+}
+
+function streamOf(call: Call): () => void {
+  const ended = call.streams.begin(call);
+  if (ended !== null) return ended;
+  const why = "too many event streams of this server are open";
+  throw new AppError("rate_limited", `Cannot use '${call.target.title}': ${why}`);
 }
 
 /** A call that the policy, its owner or the connection's status forbids: recorded, and told as its caller understands. */

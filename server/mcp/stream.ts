@@ -31,6 +31,8 @@ async function open(passage: Passage): Promise<Response> {
   const { method } = request;
   const headers = requestHeaders(passage, false, "");
   const watch = await watchStream(passage, method === "GET");
+  const ended = method === "GET" ? passage.streams.begin(passage) : () => {};
+  if (ended === null) return noStream(); // clients go on without one
   lifecycle.enter();
   const relayed = await relay(services.outbound, target, {
     method: method === "GET" ? "GET" : "DELETE",
@@ -40,7 +42,10 @@ async function open(passage: Passage): Promise<Response> {
     watch,
     timeoutMs: target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
     log: services.log,
-    done: () => lifecycle.leave(),
+    done: () => {
+      ended();
+      lifecycle.leave();
+    },
     onStop: (stop) => lifecycle.endless(stop),
     seen: () => {},
   });
