@@ -81,7 +81,7 @@ export function refusalOf(
   const rest: string[] = [];
   for (const [field, message] of Object.entries(error.fields ?? {})) {
     const { name, detail } = controlOf(field, names);
-    if (name in values) errors[name] ??= sentence(detail === "" ? message : `${detail}: ${message}`);
+    if (name in values) errors[name] ??= sentence(detail === "" ? message : `${placeOf(detail)}: ${message}`);
     else rest.push(message);
   }
   const said = Object.keys(errors).length > 0 && rest.length === 0;
@@ -99,6 +99,11 @@ function controlOf(field: string, names: Record<string, string>): { name: string
   const outer = Object.keys(names).find((known) => field === known || field.startsWith(`${known}.`));
   if (outer === undefined) return { name: field, detail: "" };
   return { name: names[outer] ?? field, detail: field.slice(outer.length).split(".").at(-1) ?? "" };
+}
+
+/** Lists are entered line by line. */
+function placeOf(detail: string): string {
+  return /^\d+$/.test(detail) ? `line ${Number(detail) + 1}` : detail;
 }
 
 /** Field messages continue "Cannot ...: FIELD: "; under a field they stand alone. */

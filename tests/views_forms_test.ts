@@ -49,6 +49,13 @@ Deno.test("each property becomes the control that can hold it", () => {
   assert.equal(fields().find((field) => field.property === "team")?.initial, "Platform");
 });
 
+Deno.test("the bounds of exact integers, which generators write, are no limits", () => {
+  const whole = { type: "integer", minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER };
+  const found = fieldsOf({ type: "object", properties: { any: whole, some: { ...whole, minimum: 0 } } });
+  assert.deepEqual(found?.map(({ note }) => note), ["whole number", "at least 0"]);
+  assert.deepEqual(found?.map(({ min, max }) => [min, max]), [[undefined, undefined], [0, undefined]]);
+});
+
 Deno.test("a schema that no form can show is left to JSON", () => {
   const schemas = [true, null, "x", [], { type: "string" }, { type: "object", oneOf: [{}, {}] }, {
     $ref: "#",

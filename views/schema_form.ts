@@ -52,8 +52,8 @@ function fieldOf(property: string, schema: Schema | null, required: boolean): In
     choices,
   };
   const limits: [keyof InputField & ("min" | "max" | "minLength" | "maxLength"), unknown][] = [
-    ["min", plain.minimum],
-    ["max", plain.maximum],
+    ["min", limitOf(plain.minimum)],
+    ["max", limitOf(plain.maximum)],
     ["minLength", plain.minLength],
     ["maxLength", plain.maxLength],
   ];
@@ -128,15 +128,21 @@ function kindOf(property: string, schema: Schema, hasChoices: boolean): InputKin
 }
 
 function noteOf(kind: InputKind, schema: Schema): string {
-  const { minimum, maximum } = schema;
-  if (typeof minimum === "number" && typeof maximum === "number") return `${minimum}–${maximum}`;
-  if (typeof minimum === "number") return `at least ${minimum}`;
-  if (typeof maximum === "number") return `at most ${maximum}`;
+  const minimum = limitOf(schema.minimum);
+  const maximum = limitOf(schema.maximum);
+  if (minimum !== undefined && maximum !== undefined) return `${minimum}–${maximum}`;
+  if (minimum !== undefined) return `at least ${minimum}`;
+  if (maximum !== undefined) return `at most ${maximum}`;
   if (kind === "number" || kind === "integer") return kind === "integer" ? "whole number" : "number";
   if (kind === "json") {
     return schema.type === "array" ? "JSON list" : schema.type === "object" ? "JSON object" : "JSON";
   }
   return typeof schema.format === "string" ? schema.format : "";
+}
+
+// Schema generators write the bounds of exact integers into every integer; they say nothing to a person.
+function limitOf(value: unknown): number | undefined {
+  return typeof value === "number" && Math.abs(value) < Number.MAX_SAFE_INTEGER ? value : undefined;
 }
 
 function initialOf(kind: InputKind, schema: Schema): string {

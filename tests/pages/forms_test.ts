@@ -82,6 +82,12 @@ onMesh("forms: what is wrong stands at its field, with what was entered", async 
     ["/members", { email: owner.email, role: "user" }, 409, /They are a member already/],
     ["/settings/organization", { name: "N", slug: "No Slug" }, 422, /It may contain a-z, 0-9 and - only/],
     ["/organizations", { name: "N", slug: "northwind" }, 409, /It is taken/],
+    [
+      "/applications/clients",
+      { name: "N", redirect_uris: "https://a.example/cb\nx" },
+      422,
+      /Line 2: &#39;x&#39;/,
+    ],
   ];
   for (const [path, form, status, message] of cases) {
     const answer = await visitor.post(path, form);
