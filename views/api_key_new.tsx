@@ -18,6 +18,8 @@ import { paths } from "./paths.ts";
 export interface KeyConnection {
   id: string;
   title: string;
+  /** Tells those of one title apart. */
+  address: string;
   tools: readonly string[];
 }
 
@@ -76,7 +78,10 @@ function Options({ legend, name, options, value, error }: {
   error: string | undefined;
 }) {
   return (
-    <fieldset aria-describedby={error ? `${name}-error` : undefined}>
+    <fieldset
+      aria-describedby={error ? `${name}-error` : undefined}
+      data-invalid={error ? "" : undefined}
+    >
       <legend>{legend}</legend>
       {options.map((option) => (
         <Check
@@ -108,6 +113,7 @@ function ConnectionChoice({ connection, index, chosen }: {
         name="connection"
         value={connection.id}
         checked={chosen?.connections.includes(connection.id) ?? false}
+        hint={<span class="mono">{connection.address}</span>}
       >
         {connection.title}
       </Check>
@@ -129,6 +135,34 @@ function ConnectionChoice({ connection, index, chosen }: {
         </details>
       )}
     </li>
+  );
+}
+
+const searchFrom = 10; // connections
+
+function ConnectionChoices({ connections, chosen }: Pick<NewApiKeyPageProps, "connections" | "chosen">) {
+  return (
+    <div class="stack">
+      {connections.length >= searchFrom && (
+        <div class="js-only">
+          <label class="hidden" for="connection-search">Search connections</label>
+          <input
+            class="control"
+            type="search"
+            id="connection-search"
+            placeholder={`Search ${plural(connections.length, "connection")}`}
+            data-filter="connection-choices"
+            autocomplete="off"
+          />
+        </div>
+      )}
+      <ul class="connection-choice" id="connection-choices" aria-label="Connections to choose from">
+        {connections.map((connection, index) => (
+          <ConnectionChoice key={connection.id} connection={connection} index={index} chosen={chosen} />
+        ))}
+      </ul>
+      <p id="connection-choices-none" class="small muted" hidden>No connection matches.</p>
+    </div>
   );
 }
 
@@ -161,18 +195,7 @@ export function NewApiKeyPage({ shell, connections, chosen, form }: NewApiKeyPag
             error={form?.errors?.scope}
           />
           {connections.length > 0
-            ? (
-              <ul class="connection-choice" aria-label="Connections to choose from">
-                {connections.map((connection, index) => (
-                  <ConnectionChoice
-                    key={connection.id}
-                    connection={connection}
-                    index={index}
-                    chosen={chosen}
-                  />
-                ))}
-              </ul>
-            )
+            ? <ConnectionChoices connections={connections} chosen={chosen} />
             : <p class="second">There is no connection yet.</p>}
         </Card>
         <Card title="What it may manage">

@@ -6,6 +6,7 @@ import { Card, EmptyState, Notice, PageHead } from "./components/card.tsx";
 import { ClientConfigs } from "./components/client_configs.tsx";
 import { SecretOnce } from "./components/secret.tsx";
 import { Cell, Paging, Row, Table } from "./components/table.tsx";
+import { count } from "./format.ts";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
 import { Layout } from "./layout.tsx";
@@ -94,10 +95,14 @@ export interface ApiKeyCreatedPageProps {
   expiresAt?: string | null | undefined;
   /** The MCP addresses that the key opens, the first ten. */
   targets: readonly ClientTarget[];
+  /** How many it opens in all. */
+  opened: number;
 }
 
 /** The answer to making a key: the key itself, once, and configuration that holds it. */
-export function ApiKeyCreatedPage({ shell, name, secret, expiresAt, targets }: ApiKeyCreatedPageProps) {
+export function ApiKeyCreatedPage(
+  { shell, name, secret, expiresAt, targets, opened }: ApiKeyCreatedPageProps,
+) {
   return (
     <Layout title="New API key" shell={shell} place="api-keys">
       <PageHead
@@ -121,6 +126,12 @@ export function ApiKeyCreatedPage({ shell, name, secret, expiresAt, targets }: A
             <section aria-label="Configuration">
               <div class="card-head">
                 <h2>Configuration with this key</h2>
+                {opened > targets.length && (
+                  <p class="small second">
+                    {`${count(targets.length)} of ${count(opened)} addresses; `}
+                    <a href={paths.connections}>a connection</a> {"shows its own under “Connect a client”"}
+                  </p>
+                )}
               </div>
               <ClientConfigs targets={targets} apiKey={secret} />
             </section>

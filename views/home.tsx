@@ -5,7 +5,8 @@ import type { Tone } from "./components/badge.tsx";
 import { Icon } from "./components/icons.tsx";
 import { LogFigures } from "./components/log_figures.tsx";
 import { Layout } from "./layout.tsx";
-import { paths } from "./paths.ts";
+import { count } from "./format.ts";
+import { paths, withQuery } from "./paths.ts";
 
 /** Something that a person should look at: a sentence and where to go. */
 export interface AttentionItem {
@@ -24,6 +25,8 @@ export interface HomePageProps {
   /** Figures of the last 24 hours. */
   stats: Stats;
   attention: readonly AttentionItem[];
+  /** Connections that do not answer beside those among `attention`. */
+  furtherUnreachable?: number;
 }
 
 interface Step {
@@ -98,12 +101,12 @@ export function HomePage(props: HomePageProps) {
       <div class="home-part">
         <LogFigures stats={stats} label="Last 24 hours" />
       </div>
-      <Attention items={attention} />
+      <Attention items={attention} further={props.furtherUnreachable ?? 0} />
     </Layout>
   );
 }
 
-function Attention({ items }: { items: readonly AttentionItem[] }) {
+function Attention({ items, further }: { items: readonly AttentionItem[]; further: number }) {
   return (
     <Card title="Needs attention">
       {items.length === 0
@@ -119,6 +122,19 @@ function Attention({ items }: { items: readonly AttentionItem[] }) {
                 <a href={item.href}>{item.action}</a>
               </li>
             ))}
+            {further > 0 && (
+              <li>
+                <span class="step bad">
+                  <Icon name="warning" />
+                </span>
+                <span class="thing-text">
+                  {further === 1
+                    ? "1 further connection does not answer"
+                    : `${count(further)} further connections do not answer`}
+                </span>
+                <a href={withQuery(paths.connections, { status: "error" })}>Show all</a>
+              </li>
+            )}
           </ul>
         )}
     </Card>

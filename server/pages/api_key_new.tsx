@@ -43,10 +43,14 @@ export async function createApiKey(c: VisitContext): Promise<Response> {
         permissions: permissionsOf(chosen),
         ...(days > 0 && { expiresIn: days * daySeconds }),
       });
-      const targets = targetsOf(c, { chosen, connections: await connectionsOf(c) });
+      const opened = targetsOf(c, { chosen, connections: await connectionsOf(c) });
+      const targets = opened.slice(0, maxTargets);
       const { key: secret, name, expiresAt } = made;
       return await c.html(
-        <ApiKeyCreatedPage {...{ name, secret, expiresAt, targets }} shell={await shellOf(c)} />,
+        <ApiKeyCreatedPage
+          {...{ name, secret, expiresAt, targets, opened: opened.length }}
+          shell={await shellOf(c)}
+        />,
       );
     },
     again: (state, status) => showAgain(c, { chosen, state, status }),
@@ -69,9 +73,10 @@ async function connectionsOf(c: VisitContext): Promise<KeyConnection[]> {
     orderBy: [{ field: ["title"], direction: "asc" }],
     limit: maxConnections,
   });
-  return items.map(({ id, title, tools }) => ({
+  return items.map(({ id, title, tools, connection_url }) => ({
     id,
     title,
+    address: connection_url ?? "",
     tools: (tools ?? []).map(({ name }) => name).filter((name) => can(actorOf(c), id, name)),
   }));
 }
@@ -115,7 +120,7 @@ function targetsOf(
     : connections.filter(({ id }) => chosen.scope === "all" || chosen.connections.includes(id));
   const targets = opened.map(({ id, title }) => ({ name: serverName(title), url: proxyUrl(baseUrl, id) }));
   if (chosen.management !== "none") targets.push({ name: "mesh", url: managementUrl(baseUrl) });
-  return distinct(targets.slice(0, maxTargets));
+  return distinct(targets);
 }
 
 /** Numbers names that occur twice, as a client's configuration takes each once. */

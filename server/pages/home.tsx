@@ -24,8 +24,10 @@ export async function showHome(c: VisitContext): Promise<Response> {
     client: keys.some(({ lastUsedAt }) => lastUsedAt !== null),
   };
   const own = (shell.counts?.needReconnect ?? 0) > 0 ? await ended(c) : [];
-  const attention = [...own, ...await unreachable(c), ...expiring(keys, now)];
-  return await c.html(<HomePage shell={shell} steps={steps} stats={stats} attention={attention} />);
+  const failing = await unreachable(c);
+  const attention = [...own, ...expiring(keys, now), ...failing.items];
+  const further = failing.total - failing.items.length;
+  return await c.html(<HomePage {...{ shell, steps, stats, attention }} furtherUnreachable={further} />);
 }
 
 /** What the person has to connect again. */
@@ -39,17 +41,18 @@ async function ended(c: VisitContext): Promise<AttentionItem[]> {
   }));
 }
 
-async function unreachable(c: VisitContext): Promise<AttentionItem[]> {
+async function unreachable(c: VisitContext): Promise<{ items: AttentionItem[]; total: number }> {
   const failing = { status: "error" as const, figures: false, limit: maxItems };
-  const { items } = await perform(listConnectionUsage, contextOf(c), failing);
-  return items.map(({ id, title, status_reason, sharedAccess }) => ({
-    tone: "bad",
+  const { items, totalCount } = await perform(listConnectionUsage, contextOf(c), failing);
+  const shown = items.map(({ id, title, status_reason, sharedAccess }) => ({
+    tone: "bad" as const,
     text: sharedAccess === "not_connected"
       ? `Nobody has signed in at ${title} yet, so calls to it fail`
       : status_reason ?? `${title} does not answer`,
     href: paths.connection(id),
     action: "Show the connection",
   }));
+  return { items: shown, total: totalCount };
 }
 
 function expiring(keys: { name: string; expiresAt: string | null }[], now: number): AttentionItem[] {

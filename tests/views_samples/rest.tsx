@@ -60,7 +60,10 @@ export function home(say: Say): Sample[] {
         />
       ),
     },
-    { name: "home", page: <HomePage shell={shell} steps={done} stats={stats} attention={attention} /> },
+    {
+      name: "home",
+      page: <HomePage {...{ shell, stats, attention }} steps={done} furtherUnreachable={65} />,
+    },
   ];
 }
 
@@ -165,11 +168,23 @@ export function newApiKeys(say: Say): Sample[] {
     {
       id: say("conn_linear"),
       title: say("Linear"),
+      address: say("https://mcp.linear.app/mcp"),
       tools: [say("list_issues"), say("create_issue"), say("update_issue")],
     },
-    { id: "conn_github", title: say("GitHub"), tools: [say("search_code")] },
-    { id: "conn_slack", title: say("Slack"), tools: [] },
+    {
+      id: "conn_github",
+      title: say("GitHub"),
+      address: "https://api.githubcopilot.com/mcp",
+      tools: [say("search_code")],
+    },
+    { id: "conn_slack", title: say("Slack"), address: "stdio: npx slack-mcp", tools: [] },
   ];
+  const many = Array.from({ length: 12 }, (_, index) => ({
+    id: `conn_${index}`,
+    title: say(`Server ${index}`),
+    address: "https://mcp.example.com/mcp",
+    tools: [],
+  }));
   const chosen = {
     connections: [say("conn_linear")],
     tools: { [say("conn_linear")]: [say("list_issues")] },
@@ -188,6 +203,7 @@ export function newApiKeys(say: Say): Sample[] {
         />
       ),
     },
+    { name: "api-key-new-many", page: <NewApiKeyPage shell={shell} connections={many} /> },
     { name: "api-key-new-bare", page: <NewApiKeyPage shell={shell} connections={[]} /> },
     {
       name: "api-key-created",
@@ -198,12 +214,21 @@ export function newApiKeys(say: Say): Sample[] {
           secret={say("mesh_key_example")}
           expiresAt={ago(-90 * 24 * HOUR)}
           targets={[target, { name: "github", url: say("http://localhost:3000/mcp/conn_github") }]}
+          opened={12}
         />
       ),
     },
     {
       name: "api-key-created-bare",
-      page: <ApiKeyCreatedPage shell={shell} name={say("x")} secret={say("mesh_key_example")} targets={[]} />,
+      page: (
+        <ApiKeyCreatedPage
+          shell={shell}
+          name={say("x")}
+          secret={say("mesh_key_example")}
+          targets={[]}
+          opened={0}
+        />
+      ),
     },
   ];
 }
