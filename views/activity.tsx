@@ -26,12 +26,16 @@ export interface ActivityRowsProps {
   query: ActivityQuery;
 }
 
-export interface ActivityPageProps extends ActivityRowsProps {
-  shell: Shell;
-  /** The period of figures and chart in words: `Last 24 hours`. */
+/** What figures and chart say of a time, of one connection where the list is narrowed to it. */
+export interface ActivityFiguresProps {
+  /** The time in words: `Last 24 hours`. */
   period: string;
   stats: Stats;
   series: readonly SeriesPoint[];
+}
+
+export interface ActivityPageProps extends ActivityRowsProps, ActivityFiguresProps {
+  shell: Shell;
   /** Connections by id and title, `self` as Mesh among them. */
   connections: readonly Choice[];
   /** People by user id and name. */
@@ -109,19 +113,45 @@ function ActivityFilters({ query, connections, people }: ActivityPageProps) {
   );
 }
 
+function Figures({ period, stats, series, apart }: ActivityFiguresProps & { apart?: boolean }) {
+  return (
+    <div id="activity-figures" hx-swap-oob={apart ? "true" : undefined}>
+      <LogFigures stats={stats} label={period} />
+      <Card title="Calls and errors" actions={<ChartKey />} class="chart-card">
+        <BarChart series={series} />
+      </Card>
+    </div>
+  );
+}
+
+/** What the answer to a request of htmx holds beside the rows where their time or connection is another one. */
+export function ActivityFigures(props: ActivityFiguresProps) {
+  return (
+    <>
+      <Lead period={props.period} apart />
+      <Figures {...props} apart />
+    </>
+  );
+}
+
+function Lead({ period, apart }: { period: string; apart?: boolean }) {
+  return (
+    <span id="activity-period" hx-swap-oob={apart ? "true" : undefined}>
+      {`Every call, who made it and what came back. ${period}.`}
+    </span>
+  );
+}
+
 /** The log: key figures, calls over time, and every call with filters in the address. */
 export function ActivityPage(props: ActivityPageProps) {
-  const { shell, period, stats, series, logs, info, query } = props;
+  const { shell, period, logs, info, query } = props;
   const empty = info.total === 0 && !isNarrowed(query);
   return (
     <Layout title="Activity" shell={shell} place="activity">
-      <PageHead title="Activity" lead={`Every call, who made it and what came back. ${period}.`} />
+      <PageHead title="Activity" lead={<Lead period={period} />} />
       {!empty && (
         <>
-          <LogFigures stats={stats} label={period} />
-          <Card title="Calls and errors" actions={<ChartKey />} class="chart-card">
-            <BarChart series={series} />
-          </Card>
+          <Figures {...props} />
           <ActivityFilters {...props} />
         </>
       )}

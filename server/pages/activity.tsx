@@ -1,11 +1,13 @@
-import { ActivityPage, type ActivityQuery, ActivityRows } from "../../views/activity.tsx";
+import { ActivityFigures, ActivityPage, type ActivityQuery, ActivityRows } from "../../views/activity.tsx";
 import { perform } from "../actions/action.ts";
 import { listLogs } from "../actions/audit_log.ts";
 import { listConnectionUsage } from "../actions/connection_usage.ts";
+import type { Choice } from "../../views/components/form.tsx";
 import { type VisitContext, wantsPart } from "../visit.ts";
 import { dayMs, figuresOf, type Span } from "./figures.ts";
 import { named, readLogNames } from "./log_names.ts";
-import { contextOf, infoOf, oneOf, pageOf, shellOf } from "./page.ts";
+import { titlesOf } from "./connection_titles.ts";
+import { contextOf, infoOf, oneOf, pageOf, shellOf, toLastPage } from "./page.ts";
 
 const pageSize = 50;
 const maxChoices = 200;
@@ -25,15 +27,26 @@ export async function showActivity(c: VisitContext): Promise<Response> {
     limit: place.limit,
     offset: place.offset,
   });
+  const last = toLastPage(c, place, total);
+  if (last) return last;
   const names = await readLogNames(c, logs);
   const rows = {
     logs: logs.map((log) => named(log, names)),
     info: infoOf(place, { shown: logs.length, total }),
     query,
   };
-  if (wantsPart(c)) return await c.html(<ActivityRows {...rows} />);
+  const part = wantsPart(c);
+  if (part && !hasOtherFigures(c, query)) return await c.html(<ActivityRows {...rows} />);
   const { span, period } = periodOf(query, Date.now());
   const figures = await figuresOf(c, { span, connectionId: query.connection });
+  if (part) {
+    return await c.html(
+      <>
+        <ActivityRows {...rows} />
+        <ActivityFigures {...figures} period={period} />
+      </>,
+    );
+  }
   const byTitle = { orderBy: "title" as const, figures: false, limit: maxChoices };
   const { items } = await perform(listConnectionUsage, contextOf(c), byTitle);
   return await c.html(
@@ -42,11 +55,14 @@ export async function showActivity(c: VisitContext): Promise<Response> {
       {...rows}
       {...figures}
       period={period}
-      connections={[
+      connections={withChosen([
         ...items.map(({ id, title }) => ({ value: id, text: title })),
         { value: "self", text: "Mesh" },
-      ]}
-      people={[...names.people].map(([value, text]) => ({ value, text }))}
+      ], { value: query.connection, text: await titleOf(c, query.connection) })}
+      people={withChosen(
+        [...names.people].map(([value, text]) => ({ value, text })),
+        { value: query.person, text: query.person },
+      )}
     />,
   );
 }
@@ -62,6 +78,23 @@ function queryOf(c: VisitContext): ActivityQuery {
     from: dayOf(c.req.query("from")),
     to: dayOf(c.req.query("to")),
   };
+}
+
+/** The choices with the one that is made, which may be of what is gone, or beyond what is offered. */
+function withChosen(choices: Choice[], chosen: Choice): Choice[] {
+  const known = chosen.value === "" || choices.some(({ value }) => value === chosen.value);
+  return known ? choices : [...choices, chosen];
+}
+
+async function titleOf(c: VisitContext, id: string): Promise<string> {
+  return (await titlesOf(c, [id])).get(id) ?? id;
+}
+
+/** True where the figures on the page that asks, as its address says, are of another time or connection. */
+function hasOtherFigures(c: VisitContext, query: ActivityQuery): boolean {
+  const address = c.req.header("hx-current-url") ?? "";
+  const shown = URL.canParse(address) ? new URL(address).searchParams : new URLSearchParams();
+  return (["connection", "from", "to"] as const).some((name) => (shown.get(name) ?? "") !== query[name]);
 }
 
 function dayOf(text = ""): string {

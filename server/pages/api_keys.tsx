@@ -5,7 +5,7 @@ import { deleteApiKey, listApiKeys } from "../actions/api_keys.ts";
 import { AppError } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
 import { titlesOf } from "./connection_titles.ts";
-import { contextOf, infoOf, pageOf, param, shellOf } from "./page.ts";
+import { contextOf, infoOf, pageOf, param, shellOf, toLastPage } from "./page.ts";
 
 const pageSize = 50;
 
@@ -13,6 +13,8 @@ const pageSize = 50;
 export async function showApiKeys(c: VisitContext): Promise<Response> {
   const place = pageOf(c, pageSize);
   const { items } = await perform(listApiKeys, contextOf(c), {});
+  const last = toLastPage(c, place, items.length);
+  if (last) return last;
   const keys = items.slice(place.offset, place.offset + place.limit);
   const info = infoOf(place, { shown: keys.length, total: items.length });
   const titles = await titlesOf(c, keys.flatMap(({ permissions }) => Object.keys(permissions)));

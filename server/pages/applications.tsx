@@ -7,7 +7,7 @@ import { listOauthClients } from "../actions/oauth_clients.ts";
 import { AppError } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
 import { titlesOf } from "./connection_titles.ts";
-import { actorOf, contextOf, infoOf, pageOf, param, shellOf } from "./page.ts";
+import { actorOf, contextOf, infoOf, pageOf, param, shellOf, toLastPage } from "./page.ts";
 
 const pageSize = 50;
 
@@ -15,6 +15,8 @@ const pageSize = 50;
 export async function showApplications(c: VisitContext): Promise<Response> {
   const place = pageOf(c, pageSize);
   const { items } = await perform(listApplications, contextOf(c), {});
+  const last = toLastPage(c, place, items.length);
+  if (last) return last;
   const applications = items.slice(place.offset, place.offset + place.limit);
   const clients = isManager(actorOf(c)) && can(actorOf(c), "self", listOauthClients.name)
     ? (await perform(listOauthClients, contextOf(c), {})).items

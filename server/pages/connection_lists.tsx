@@ -8,7 +8,7 @@ import { listLogs } from "../actions/audit_log.ts";
 import type { VisitContext } from "../visit.ts";
 import { connectionFacts } from "./connection_frame.ts";
 import { named, readLogNames } from "./log_names.ts";
-import { contextOf, infoOf, pageOf, param } from "./page.ts";
+import { contextOf, infoOf, pageOf, param, toLastPage } from "./page.ts";
 
 const pageSize = 50;
 
@@ -33,6 +33,8 @@ export async function showConnectionActivity(c: VisitContext): Promise<Response>
     limit: place.limit,
     offset: place.offset,
   });
+  const last = toLastPage(c, place, total);
+  if (last) return last;
   const names = await readLogNames(c, []);
   const info = infoOf(place, { shown: logs.length, total });
   return await c.html(

@@ -8,7 +8,7 @@ import { perform } from "../actions/action.ts";
 import { listConnectionUsage } from "../actions/connection_usage.ts";
 import { isManager } from "../access/policy.ts";
 import { type VisitContext, wantsPart } from "../visit.ts";
-import { actorOf, contextOf, infoOf, oneOf, pageOf, shellOf } from "./page.ts";
+import { actorOf, contextOf, infoOf, oneOf, pageOf, shellOf, toLastPage } from "./page.ts";
 
 const pageSize = 50;
 
@@ -27,6 +27,8 @@ export async function showConnections(c: VisitContext): Promise<Response> {
     limit: place.limit,
     offset: place.offset,
   });
+  const last = toLastPage(c, place, totalCount);
+  if (last) return last;
   const shown: ConnectionItem[] = items.map(({ toolCount, medianMs, calls, daily, ...connection }) => ({
     connection,
     toolCount,

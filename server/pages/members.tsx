@@ -7,7 +7,18 @@ import { addMemberByEmail } from "../actions/member_by_email.ts";
 import { listMembers, type Member, removeMember as remove, updateMemberRole } from "../actions/members.ts";
 import { AppError } from "../errors.ts";
 import { goTo, type VisitContext } from "../visit.ts";
-import { actorOf, attempt, contextOf, demand, infoOf, oneOf, pageOf, param, shellOf } from "./page.ts";
+import {
+  actorOf,
+  attempt,
+  contextOf,
+  demand,
+  infoOf,
+  oneOf,
+  pageOf,
+  param,
+  shellOf,
+  toLastPage,
+} from "./page.ts";
 
 const pageSize = 50;
 const readSize = 1000;
@@ -21,6 +32,8 @@ export async function showMembers(
   const place = pageOf(c, pageSize);
   const { limit, offset } = place;
   const { members, totalCount } = await perform(listMembers, contextOf(c), { limit, offset });
+  const last = toLastPage(c, place, totalCount);
+  if (last) return last;
   return await c.html(
     <MembersPage
       shell={await shellOf(c)}

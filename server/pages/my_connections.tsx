@@ -3,7 +3,7 @@ import { type CredentialItem, listCredentials } from "../actions/credentials.ts"
 import { perform } from "../actions/action.ts";
 import { isManager } from "../access/policy.ts";
 import { type VisitContext, wantsPart } from "../visit.ts";
-import { actorOf, contextOf, infoOf, oneOf, pageOf, shellOf } from "./page.ts";
+import { actorOf, contextOf, infoOf, oneOf, pageOf, shellOf, toLastPage } from "./page.ts";
 import { allowSignIn } from "./sign_in_targets.ts";
 
 const pageSize = 50;
@@ -24,6 +24,8 @@ export async function showMyConnections(c: VisitContext): Promise<Response> {
   );
   const matching = all.filter((item) => matches(item, query));
   const place = pageOf(c, pageSize);
+  const last = toLastPage(c, place, matching.length);
+  if (last) return last;
   const items = matching.slice(place.offset, place.offset + place.limit);
   const info = infoOf(place, { shown: items.length, total: matching.length });
   const list = { items, info, query };

@@ -1,4 +1,5 @@
 import type { FormState, PageInfo, Shell } from "../../views/types.ts";
+import { at, withQuery } from "../../views/paths.ts";
 import type { Actor } from "../access/actor.ts";
 import { can, isManager } from "../access/policy.ts";
 import { type Context, perform } from "../actions/action.ts";
@@ -58,6 +59,18 @@ export function pageOf(c: VisitContext, size: number): { page: number; limit: nu
   const asked = Number(c.req.query("page") ?? 1);
   const page = Number.isInteger(asked) && asked >= 1 && asked <= 1_000_000 ? asked : 1;
   return { page, limit: size, offset: (page - 1) * size };
+}
+
+/** The way to the last page of a list for who asks for one behind it, as where its rows are gone; else null. */
+export function toLastPage(
+  c: VisitContext,
+  { page, limit }: { page: number; limit: number },
+  total: number,
+): Response | null {
+  const last = Math.max(1, Math.ceil(total / limit));
+  if (page <= last) return null;
+  const query = Object.fromEntries(new URL(c.req.url).searchParams);
+  return c.redirect(withQuery(at(c.req.path), { ...query, page: last > 1 ? last : "" }), 303);
 }
 
 /** Where a list stands after `shown` rows of `total`. */

@@ -89,6 +89,13 @@ onMesh("activity: figures, filters in the address, one's own and others' calls",
   const part = await visitor.get("/activity?q=two", { "hx-request": "true" });
   assert.match(part.html, /^<div id="activity-rows"/);
   assert.deepEqual(calls(part), ["two"]);
+  assert.doesNotMatch(part.html, /activity-figures/, "they stand already");
+  const asks = { "hx-request": "true", "hx-current-url": `${mesh.url}/activity?q=two` };
+  const narrower = await visitor.get("/activity?q=two&connection=conn_2", asks);
+  assert.match(narrower.html, /id="activity-figures" hx-swap-oob="true"/);
+  assert.match(narrower.text, /Calls 0 /, "the figures are of the connection that was chosen");
+  const gone = await visitor.get("/activity?connection=conn_2");
+  assert.match(gone.html, /<option value="conn_2" selected[^>]*>/, "a choice that is not offered stands");
 
   const own = await signedIn(mesh, user);
   assert.deepEqual(calls(await own.get("/activity")), ["three", "four"]);
@@ -107,6 +114,10 @@ onMesh("activity: pages of fifty, and looking at pages leaves no rows", async (m
   const second = await visitor.get("/activity?page=2");
   assert.deepEqual(calls(second)[0], "tool_50");
   assert.equal(calls(second).length, 10);
+  const behind = await visitor.get("/activity?q=tool&page=9");
+  assert.equal(behind.status, 303, "not an empty list");
+  assert.equal(behind.headers.get("location"), "/activity?q=tool&page=2");
+  assert.equal((await visitor.get("/members?page=2")).headers.get("location"), "/members");
   await visitor.post("/settings/account", { name: "Ann Other" });
   const latest = await visitor.get("/activity");
   assert.equal(calls(latest)[0], "USER_UPDATE", "but changes do");
