@@ -42,6 +42,9 @@ function closeMenus(except) {
 
 const waiting = new Map();
 
+/** What the answer of htmx takes the place of, remembered as both are gone once it stands. */
+let swapped = {};
+
 function markBusy(form, submitter) {
   if (waiting.has(form)) return false;
   const button = submitter ?? form.querySelector("button[type=submit]");
@@ -58,7 +61,7 @@ function markDone(form) {
   waiting.delete(form);
 }
 
-function filterTools(input) {
+function filterList(input) {
   const wanted = input.value.trim().toLowerCase();
   const list = document.getElementById(input.dataset.filter);
   if (!list) return;
@@ -69,6 +72,74 @@ function filterTools(input) {
   }
   const none = document.getElementById(`${list.id}-none`);
   if (none) none.hidden = shown > 0;
+}
+
+// A search inside of a form narrows what is shown, it does not send the form.
+function isFilter(element) {
+  return element instanceof HTMLInputElement && element.dataset.filter !== undefined;
+}
+
+/** The first control that a refused form marks, or its message where it marks none. */
+function refused(root) {
+  const control = root.querySelector('[aria-invalid="true"]');
+  if (control) return control;
+  const group = root.querySelector("fieldset[data-invalid]");
+  if (group) return group.querySelector("input:checked") ?? group.querySelector("input");
+  return root.querySelector("form .notice[role=alert]");
+}
+
+function focusRefused(root) {
+  const element = refused(root);
+  if (!element) return;
+  for (let fold = element.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+    fold.open = true;
+  }
+  if (!element.matches("input, select, textarea")) element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+  (element.closest(".field, fieldset") ?? element).scrollIntoView({ block: "nearest" });
+}
+
+// A list that scrolls by itself begins at its top, which may be far from what is open.
+function revealCurrent() {
+  const current = document.querySelector("#tool-names [aria-current]");
+  const list = current?.closest("ul");
+  if (!list) return;
+  const [box, around] = [current.getBoundingClientRect(), list.getBoundingClientRect()];
+  if (box.bottom > around.bottom) list.scrollTop += box.top - around.top - (around.height - box.height) / 2;
+}
+
+// The way back to a list leads to it as it was narrowed.
+function keepFilters() {
+  const link = document.querySelector("a[data-back]");
+  if (!link || !document.referrer) return;
+  const came = new URL(document.referrer);
+  const goes = new URL(link.href);
+  if (came.origin === goes.origin && came.pathname === goes.pathname) link.href = came.href;
+}
+
+/** Says what a swap brought: a live region that is new itself is not read out. */
+function say(element) {
+  const words = [...element.querySelectorAll("[data-say]"), element].find((one) => one.dataset.say);
+  const place = document.getElementById("said");
+  if (words && place) place.textContent = words.dataset.say;
+}
+
+function sayUnreached() {
+  const toast = document.createElement("div");
+  toast.className = "toast bad";
+  toast.dataset.toast = "unreached";
+  toast.setAttribute("role", "alert");
+  document.body.append(toast);
+  toast.append(Object.assign(document.createElement("p"), {
+    textContent: document.getElementById("said").dataset.unreached,
+  }));
+  const close = Object.assign(document.createElement("button"), {
+    type: "button",
+    className: "toast-close",
+    textContent: "×",
+  });
+  close.setAttribute("aria-label", "Close this message");
+  toast.append(close);
 }
 
 document.addEventListener("click", (event) => {
@@ -84,6 +155,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && isFilter(event.target)) event.preventDefault();
   if (event.key !== "Escape") return;
   const menu = document.activeElement?.closest("details[data-menu][open]");
   closeMenus();
@@ -97,8 +169,7 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("input", (event) => {
-  const input = event.target;
-  if (input.dataset?.filter) filterTools(input);
+  if (isFilter(event.target)) filterList(event.target);
 });
 
 document.addEventListener("change", (event) => {
@@ -107,6 +178,7 @@ document.addEventListener("change", (event) => {
 
 // Empty filters stay out of the address.
 document.addEventListener("htmx:config:request", (event) => {
+  document.querySelector("[data-toast=unreached]")?.remove();
   const { request } = event.detail.ctx;
   if (request.method !== "GET" || !(request.body instanceof FormData)) return;
   for (const [name, value] of [...request.body]) if (value === "") request.body.delete(name);
@@ -117,11 +189,26 @@ document.addEventListener("htmx:finally:request", (event) => {
   if (form) markDone(form);
 });
 
+document.addEventListener("htmx:error", (event) => {
+  if (event.detail.ctx && !event.detail.ctx.response) sayUnreached();
+});
+
+document.addEventListener("htmx:before:swap", (event) => {
+  const { sourceElement, target } = event.detail.ctx;
+  swapped = { id: target?.id, paged: sourceElement.closest(".paging") !== null };
+});
+
 document.addEventListener("htmx:after:swap", () => {
   for (const form of [...waiting.keys()]) if (!form.isConnected) markDone(form);
   revealCopyButtons(document);
+  const fresh = swapped.id && document.getElementById(swapped.id);
+  if (!fresh) return;
+  say(fresh);
+  focusRefused(fresh);
+  // The link that was followed is gone with the page before.
+  if (swapped.paged) fresh.focus({ preventScroll: true });
   // The answer of a tool may be below the window.
-  document.querySelector("#result:not(:empty)")?.scrollIntoView({ block: "nearest" });
+  fresh.querySelector("#result:not(:empty)")?.scrollIntoView({ block: "nearest" });
 });
 
 // A page that comes back from the browser's cache must not be busy for ever.
@@ -130,3 +217,6 @@ addEventListener("pageshow", () => {
 });
 
 revealCopyButtons(document);
+revealCurrent();
+keepFilters();
+focusRefused(document);

@@ -28,9 +28,7 @@ export function ConnectClientPage({ shell, connection, baseUrl, newKey, form }: 
       <PageHead
         title={`Connect a client to ${connection.title}`}
         lead="The client talks to Mesh; Mesh adds the credentials and records every call."
-        actions={
-          <ButtonLink href={paths.connection(connection.id)}>{`Back to ${connection.title}`}</ButtonLink>
-        }
+        actions={<ButtonLink href={paths.connection(connection.id)}>Back to the connection</ButtonLink>}
       />
       <div class="stack narrow">
         <Card title="1. Address">

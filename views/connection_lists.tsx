@@ -73,7 +73,7 @@ export function ConnectionPromptsPage(props: ConnectionPromptsPageProps) {
                         <li>
                           <code>{argument.name}</code>
                           {argument.required && <span class="muted">, required</span>}
-                          {argument.description && <span class="second">{` ${argument.description}`}</span>}
+                          {argument.description && <span class="second">{`: ${argument.description}`}</span>}
                         </li>
                       ))}
                     </ul>

@@ -157,7 +157,11 @@ function Tester({ page, tool }: { page: ConnectionToolsPageProps; tool: Tool }) 
           </div>
         </Form>
       </Card>
-      <div id="result" class="result" aria-live="polite">
+      <div
+        id="result"
+        class="result"
+        data-say={tester.curl ? "The call stands below as a command" : undefined}
+      >
         {tester.curl && (
           <CodeBlock
             id="curl-text"

@@ -37,6 +37,9 @@ ${(
   )}`;
 }
 
+/** Shown where htmx gets no answer at all. */
+const unreached = "Mesh did not answer. Check that you are online and that it runs, then try once more.";
+
 export interface LayoutProps {
   title: string;
   shell: Shell;
@@ -77,6 +80,7 @@ export function Layout({ title, shell, place, children }: LayoutProps) {
         </main>
       </div>
       {shell.flash && <Toast flash={shell.flash} path={shell.path} />}
+      <p id="said" class="hidden" role="status" data-unreached={unreached}></p>
     </Document>
   );
 }

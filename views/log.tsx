@@ -84,7 +84,7 @@ export function LogPage({ shell, log, canTryAgain }: LogPageProps) {
         lead={`on ${placeOf(log)}`}
         actions={
           <>
-            <ButtonLink href={paths.activity}>Back to the activity</ButtonLink>
+            <ButtonLink href={paths.activity} back>Back to the activity</ButtonLink>
             {canTryAgain && log.toolName && (
               <ButtonLink kind="main" href={paths.connectionTool(log.connectionId, log.toolName)}>
                 Open in the tool tester

@@ -92,6 +92,75 @@ onScene("a session that has ended leads to the sign-in from a part of a page too
   await page.waitForURL(/\/login\?next=%2Fconnections/);
 });
 
+onScene("paging leads the focus to the new rows, and their count is said", async (scene) => {
+  const { page, mesh } = scene;
+  const visitor = await enter(scene);
+  for (let i = 0; i < 60; i++) await visitor.post("/settings/account", { name: `Ann ${i}` });
+  await page.goto(`${mesh.url}/activity`);
+  await page.getByRole("link", { name: "Next ›" }).press("Enter");
+  await page.waitForURL(/page=2/);
+  await page.locator("#said").getByText(/^51–\d+ of \d+$/).waitFor({ state: "attached" });
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "activity-rows");
+});
+
+onScene("the key figures are of what the list is narrowed to", async (scene) => {
+  const { page, mesh } = scene;
+  const visitor = await enter(scene);
+  const connection = await connect(scene, visitor);
+  await visitor.post(`${connection}/run`, { tool: "test_simple_text", mode: "form", action: "run" });
+  await page.goto(`${mesh.url}/activity`);
+  await mark(page);
+  const figure = page.locator("#activity-figures .figure-value").first();
+  assert.notEqual(await figure.innerText(), "1");
+  await page.getByLabel("Connection:").selectOption({ label: "Fixture" });
+  await page.locator("#activity-figures .figure-value").first().getByText("1", { exact: true }).waitFor();
+  await page.getByLabel("From:").fill("2020-01-01");
+  await page.getByText("Since 2020-01-01").waitFor();
+  assert.ok(await isMarked(page));
+});
+
+onScene("a server that cannot be reached is said, not swallowed", async (scene) => {
+  const { page, mesh } = scene;
+  const connection = await connect(scene, await enter(scene));
+  await page.goto(`${mesh.url}${connection}?tool=test_simple_text`);
+  await page.context().setOffline(true);
+  await page.getByRole("button", { name: "Run tool" }).click();
+  await page.getByRole("alert").getByText(/^Mesh did not answer/).waitFor();
+  await page.context().setOffline(false);
+  await page.getByRole("button", { name: "Run tool" }).click();
+  await page.locator("#said").getByText(/^Result in/).waitFor({ state: "attached" });
+  assert.equal(await page.getByRole("alert").count(), 0);
+}, { expectedErrors: /ERR_INTERNET_DISCONNECTED|Failed to fetch/ });
+
+onScene("a refused form leads the focus to what is wrong", async (scene) => {
+  const { page, mesh } = scene;
+  await enter(scene);
+  await page.goto(`${mesh.url}/api-keys/new`);
+  await page.getByLabel("Name").fill("K");
+  await page.getByRole("button", { name: "Make the key" }).click();
+  await page.getByText("Choose a connection, or say that it may call none").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "scope-selected");
+  await page.goto(`${mesh.url}/members`);
+  await page.getByLabel("E-mail").fill("nobody@example.com");
+  await page.getByRole("button", { name: "Add member" }).click();
+  await page.getByText("Nobody has an account with this address").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "f-email");
+});
+
+onScene("the open tool is in sight, and the way back from a call keeps the filters", async (scene) => {
+  const { page, mesh } = scene;
+  const visitor = await enter(scene);
+  const connection = await connect(scene, visitor);
+  await page.goto(`${mesh.url}${connection}?tool=protocol_error_job`);
+  const open = page.locator("#tool-names [aria-current]");
+  const place = await open.boundingBox();
+  assert.ok(place && place.y + place.height <= (page.viewportSize()?.height ?? 0));
+  await page.goto(`${mesh.url}/activity?q=CONNECTION`);
+  await page.locator(".row-link").first().click();
+  await page.getByRole("link", { name: "Back to the activity" }).click();
+  await page.waitForURL(/\/activity\?q=CONNECTION$/);
+});
+
 onScene("a command is copied", async (scene) => {
   const { page, mesh } = scene;
   const connection = await connect(scene, await enter(scene));

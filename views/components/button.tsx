@@ -36,12 +36,15 @@ export function Button(
   );
 }
 
-/** A link that looks like a button: for going somewhere, not for changing something. */
+/**
+ * A link that looks like a button: for going somewhere, not for changing something. With `back` it leads to a list as
+ * the reader has narrowed it.
+ */
 export function ButtonLink(
-  { kind = "plain", icon, about, children, class: more, href }: Look & { href: string },
+  { kind = "plain", icon, about, children, class: more, href, back }: Look & { href: string; back?: boolean },
 ) {
   return (
-    <a class={classes("button", kind, more)} href={href}>
+    <a data-back={back ? "" : undefined} class={classes("button", kind, more)} href={href}>
       <Words icon={icon} about={about}>{children}</Words>
     </a>
   );

@@ -71,6 +71,10 @@ interface ListAddress {
   query?: Readonly<Record<string, string>>;
 }
 
+function shownOf({ from, to, total }: PageInfo): string {
+  return total === 0 ? "None" : `${count(from)}–${count(to)} of ${count(total)}`;
+}
+
 /** Count and paging under a list; `target` is the id that htmx swaps. */
 export function Paging({ info, path, query, target }: ListAddress & { info: PageInfo; target?: string }) {
   const href = (page: number) => withQuery(path, { ...query, page: page > 1 ? page : "" });
@@ -85,7 +89,7 @@ export function Paging({ info, path, query, target }: ListAddress & { info: Page
   return (
     <nav class="paging" aria-label="Pages">
       <span class="paging-count">
-        {info.total === 0 ? "None" : `${count(info.from)}–${count(info.to)} of ${count(info.total)}`}
+        {shownOf(info)}
       </span>
       {(info.page > 1 || info.hasMore) && (
         <span class="row">
@@ -109,7 +113,7 @@ export function Results({ id, label, columns, info, empty, children, ...address 
 }) {
   const foot = <Paging info={info} {...address} target={id} />;
   return (
-    <div id={id} class="results" aria-live="polite">
+    <div id={id} class="results" tabindex={-1} data-say={empty ? "Nothing matches" : shownOf(info)}>
       {empty || <Table label={label} columns={columns} foot={foot}>{children}</Table>}
     </div>
   );

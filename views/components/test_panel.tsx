@@ -55,27 +55,19 @@ function Stages({ stages }: { stages: readonly TestStage[] }) {
   );
 }
 
-function Healthy({ test }: { test: TestResult }) {
+/** What a test found, in a sentence or two. */
+function finding(test: TestResult): string {
+  if (!test.healthy) {
+    const reason = sentence(test.message ?? "The test failed without a reason");
+    return test.advice ? `${reason} ${sentence(test.advice)}` : reason;
+  }
   const facts = [
     `answered in ${duration(test.latencyMs)}`,
     test.protocolVersion ? `speaks MCP ${test.protocolVersion}` : "",
     test.tools === null || test.tools === undefined ? "" : `offers ${plural(test.tools, "tool")}`,
   ];
-  return (
-    <Notice tone="good">
-      {`The server ${facts.filter(Boolean).join(", ")}.`}
-      {test.message && ` ${test.message}.`}
-    </Notice>
-  );
-}
-
-function Failed({ test }: { test: TestResult }) {
-  return (
-    <Notice tone="bad">
-      {sentence(test.message ?? "The test failed without a reason")}
-      {test.advice && ` ${sentence(test.advice)}`}
-    </Notice>
-  );
+  const words = `The server ${facts.filter(Boolean).join(", ")}.`;
+  return test.message ? `${words} ${sentence(test.message)}` : words;
 }
 
 function sentence(text: string): string {
@@ -86,7 +78,7 @@ function Tested({ test }: { test: TestResult }) {
   const { stages } = test;
   return (
     <section class="card tested" aria-label="Test">
-      {test.healthy ? <Healthy test={test} /> : <Failed test={test} />}
+      <Notice tone={test.healthy ? "good" : "bad"}>{finding(test)}</Notice>
       {stages && stages.length > 0 && <Stages stages={stages} />}
     </section>
   );
@@ -113,7 +105,7 @@ export function TestPanel({ test, connection, health }: {
 }) {
   const reason = connection.status === "error" ? connection.status_reason : null;
   return (
-    <div id="test-panel" class="test-panel" aria-live="polite">
+    <div id="test-panel" class="test-panel" data-say={test ? finding(test) : undefined}>
       {test && <Tested test={test} />}
       {!test && reason && (
         <Notice tone="bad">

@@ -127,7 +127,11 @@ export function ToolResult({ status, durationMs, bytes: size, logId, error, resu
   const same = structured !== undefined && content.length === 1 && content[0]?.type === "text" &&
     JSON.stringify(jsonIn(textOf(content[0].text))) === JSON.stringify(structured);
   return (
-    <section aria-label="Result">
+    <section
+      aria-label="Result"
+      data-say={error ??
+        (result?.isError === true ? "The tool says that it failed" : `Result in ${duration(durationMs)}`)}
+    >
       <div class="result-head">
         <h2>Result</h2>
         <p class="small">
