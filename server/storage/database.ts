@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { Kysely, sql } from "kysely";
 import { type Migration, migrations } from "../../migrations/mod.ts";
 import { AppError } from "../errors.ts";
-import { type Db, dialectOf, kindOf, withMigrationLock } from "./dialect.ts";
+import { type Db, dialectOf, hasTable, kindOf, withMigrationLock } from "./dialect.ts";
 import type { Schema } from "./schema.ts";
 
 /** Opens the database of a contract URL; a database file and its folder are made readable by their owner alone. */
@@ -37,8 +37,7 @@ export async function isAlive(db: Db): Promise<boolean> {
 
 /** The names of the migrations that have run here, oldest first. */
 export async function appliedMigrations(db: Db): Promise<string[]> {
-  const tables = await db.introspection.getTables();
-  if (!tables.some((table) => table.name === "mesh_migrations")) return [];
+  if (!await hasTable(db, "mesh_migrations")) return [];
   const { rows } = await sql<{ name: string }>`select name from mesh_migrations order by name`.execute(db);
   return rows.map((row) => row.name);
 }

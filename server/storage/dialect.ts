@@ -9,6 +9,7 @@ import {
   MysqlDialect,
   PostgresAdapter,
   PostgresDialect,
+  sql,
   SqliteDialect,
   type SqliteStatement,
   type Updateable,
@@ -41,6 +42,17 @@ export function kindOf(db: Db): DatabaseKind {
 /** True where a query keeps the thread that asks busy until it is answered. */
 export function runsInThread(db: Db): boolean {
   return kindOf(db) === "sqlite";
+}
+
+/** True where the database has a table of this name, asked of its catalog: describing all tables takes far longer. */
+export async function hasTable(db: Db, name: string): Promise<boolean> {
+  const found = {
+    sqlite: sql`select 1 from sqlite_master where type = 'table' and name = ${name}`,
+    postgres: sql`select 1 from pg_catalog.pg_class where oid = to_regclass(quote_ident(${name}))`,
+    mysql:
+      sql`select 1 from information_schema.tables where table_schema = database() and table_name = ${name}`,
+  }[kindOf(db)];
+  return (await found.execute(db)).rows.length > 0;
 }
 
 async function postgresDialect(url: string, poolMax: number): Promise<Dialect> {
