@@ -20,6 +20,7 @@ import { openConfiguration } from "./connection_saving.ts";
 import { giveBack } from "./oauth_grants.ts";
 
 const id = z.string().min(1).max(100).describe("The connection's id, conn_...");
+const toolName = z.string().max(200).refine((name) => !name.includes("\0"), "it must not contain a NUL");
 
 /** Makes a connection and asks its server for its lists. */
 export const createConnection = defineAction({
@@ -40,8 +41,8 @@ export const listConnections = defineAction({
   readOnly: true,
   input: listInput.extend({
     binding: z.union([
-      z.string().max(200),
-      z.array(z.union([z.string().max(200), z.object({ name: z.string().max(200) })])).max(100),
+      toolName,
+      z.array(z.union([toolName, z.object({ name: toolName })])).max(100),
     ]).optional().describe("Tool names that a connection must all have"),
   }),
   output: listOutput(connectionEntity),
@@ -65,7 +66,7 @@ export const getConnection = defineAction({
   input: z.object({ id }),
   output: z.object({ item: connectionDetail.nullable() }),
   run: async (ctx, input) => {
-    const row = await connections.find(ctx.db, organizationOf(ctx), input.id);
+    const row = await find(ctx, input.id);
     return { item: row && await read(ctx, row) };
   },
 });
@@ -110,9 +111,14 @@ export async function findOrRefuse(
   ctx: Context,
   { id, doing }: { id: string; doing: string },
 ): Promise<ConnectionRow> {
-  const row = await connections.find(ctx.db, organizationOf(ctx), id);
+  const row = await find(ctx, id);
   if (!row) throw missing(doing, id);
   return row;
+}
+
+async function find(ctx: Context, id: string): Promise<ConnectionRow | null> {
+  if (id.includes("\0")) return null; // not every database can be asked for it
+  return await connections.find(ctx.db, organizationOf(ctx), id);
 }
 
 function missing(doing: string, id: string): AppError {
