@@ -47,11 +47,15 @@ export function isResponse(value: unknown): value is Record<string, unknown> {
 
 /** True where a response answers the watched request; some servers turn the id of a number into text. */
 export function answers(response: Record<string, unknown>, { id }: Pick<Watch, "id">): boolean {
-  return id !== null && (response.id === id || plainId(response.id) === plainId(id));
+  if (id === null || response.id === id) return id !== null;
+  const given = plainId(response.id);
+  return given !== null && given === plainId(id);
 }
 
-function plainId(id: unknown): string {
-  return String(isRawNumber(id) ? Number(id.rawJSON) : id);
+/** Null for what is no id (JSON-RPC 2.0 section 5). */
+function plainId(id: unknown): string | null {
+  if (isRawNumber(id)) return String(Number(id.rawJSON));
+  return typeof id === "string" || typeof id === "number" ? String(id) : null;
 }
 
 /** What was found in the JSON of a body or an event. */
@@ -141,7 +145,8 @@ export function reportedFailure({ result, error }: Record<string, unknown>): str
 
 function firstText(content: unknown): string | null {
   const first: unknown = Array.isArray(content) ? content[0] : undefined;
-  return isObject(first) && typeof first.text === "string" ? first.text.slice(0, 500) : null;
+  // Twice what the log keeps, which hides secrets before it cuts.
+  return isObject(first) && typeof first.text === "string" ? first.text.slice(0, 4096) : null;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -53,11 +53,20 @@ export const firstAct = 128;
 const blanks = " \t\n\r";
 const digits = "0123456789";
 
-/** For a place and a byte, at `place << 8 | byte`: the place behind it, or an act. RFC 8259 */
-export const steps: Uint8Array<ArrayBuffer> = table(act);
+/** Steps from place to place. */
+export interface Steps {
+  /** For a place and a byte, at `place << 8 | byte`: the place behind it, or an act. RFC 8259 */
+  readonly full: Uint8Array<ArrayBuffer>;
+  /** The same within what is only passed over: there is nothing to do but to tell objects from arrays. */
+  readonly short: Uint8Array<ArrayBuffer>;
+}
 
-/** The same within what is only passed over: there is nothing to do but to tell objects from arrays. */
-export const shortSteps: Uint8Array<ArrayBuffer> = table(null);
+let made: Steps | undefined;
+
+/** The steps, made for the first answer that needs them. */
+export function jsonSteps(): Steps {
+  return made ??= { full: table(act), short: table(null) };
+}
 
 type Acts = typeof act | null;
 /** Sets the step from these places at these bytes. */

@@ -1,6 +1,6 @@
 import { answers, insteadOfAnswer, isResponse, NotTheAnswer, reportedFailure, type Watch } from "./answer.ts";
 import { maxDepth } from "./json.ts";
-import { act, firstAct, place, shortSteps, steps } from "./json_steps.ts";
+import { act, firstAct, jsonSteps, place } from "./json_steps.ts";
 
 /** How a call ended whose answer is too long to be parsed. */
 export type Outcome =
@@ -48,6 +48,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * with its id and how it ended, all else null. Its time grows with the bytes, its memory does not.
  */
 export class OutcomeScan {
+  readonly #steps = jsonSteps();
   readonly #watch: Pick<Watch, "id">;
   readonly #maxText: number;
   #place: number = place.begin;
@@ -77,14 +78,15 @@ export class OutcomeScan {
   push(bytes: Uint8Array): void {
     let now = this.#place;
     if (now === place.broken) return;
-    let table = this.#top() ? steps : shortSteps;
+    const { full, short } = this.#steps;
+    let table = this.#top() ? full : short;
     for (let at = 0; at < bytes.length; at++) {
       if (now === place.text && (at = endOfRun(bytes, at)) === bytes.length) break;
       const next = table[now << 8 | bytes[at]!]!;
       if (next < firstAct) now = next;
       else {
         now = this.#act(next, bytes, at);
-        table = this.#frames.length === this.#depth + 1 ? steps : shortSteps;
+        table = this.#frames.length === this.#depth + 1 ? full : short;
         if (next === act.closeNumber) at--;
       }
     }
@@ -97,7 +99,7 @@ export class OutcomeScan {
   /** Takes the end. */
   end(): Outcome {
     const now = this.#place;
-    const isNumber = steps[now << 8 | 0x20] === act.closeNumber;
+    const isNumber = this.#steps.full[now << 8 | 0x20] === act.closeNumber;
     if (now !== place.done && !(isNumber && this.#depth === 0)) {
       return { instead: new SyntaxError("The text is not JSON, or not all of it") };
     }
@@ -128,7 +130,7 @@ export class OutcomeScan {
         return place.text;
       case act.openNumber:
         if (isWord(this.#begun()?.slot)) this.#from = at;
-        return steps[place.number << 8 | bytes[at]!]!;
+        return this.#steps.full[place.number << 8 | bytes[at]!]!;
       case act.closeText:
       case act.closeNumber:
         if (this.#from < 0) return this.#after();

@@ -156,7 +156,7 @@ Deno.test("of a long text the beginning is kept", () => {
     for (let before = 0; before < 8; before++) {
       const text = `"${"y".repeat(before)}${char.repeat(10_000)}"`;
       const start = (JSON.parse(text) as string).slice(0, 4096);
-      assert.equal(scanned([encoder.encode(bad(text))]), start.slice(0, 500));
+      assert.equal(scanned([encoder.encode(bad(text))]), start);
       const error = encoder.encode(`{"error":{"message":${text}},"id":1}`);
       assert.equal(scanned(pieces(error, 1000)), start);
     }
