@@ -5,7 +5,8 @@ import { ButtonLink } from "./components/button.tsx";
 import { Card, EmptyState, Notice, PageHead } from "./components/card.tsx";
 import { ClientConfigs } from "./components/client_configs.tsx";
 import { SecretOnce } from "./components/secret.tsx";
-import { Cell, Paging, Row, Table } from "./components/table.tsx";
+import { Filters, SearchBox } from "./components/filters.tsx";
+import { Cell, Results, Row } from "./components/table.tsx";
 import { count } from "./format.ts";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
@@ -17,9 +18,13 @@ export interface ApiKeysPageProps {
   shell: Shell;
   keys: readonly ApiKey[];
   info: PageInfo;
+  /** What is searched for, `?q=`: names of keys and of their owners. */
+  q: string;
   /** Titles of connections by id, to name them in the permissions. */
   titles: Readonly<Record<string, string>>;
 }
+
+const ROWS_ID = "api-key-rows";
 
 function isPast(iso: string | null | undefined): boolean {
   return Boolean(iso) && Date.parse(iso ?? "") <= Date.now();
@@ -51,38 +56,63 @@ function KeyRow({ apiKey, titles }: { apiKey: ApiKey; titles: Readonly<Record<st
   );
 }
 
-/** The API keys that the reader may see. */
-export function ApiKeysPage({ shell, keys, info, titles }: ApiKeysPageProps) {
+/** The rows with count and paging: the whole answer to a request of htmx for `#api-key-rows`. */
+export function ApiKeyRows({ keys, info, q, titles }: Omit<ApiKeysPageProps, "shell">) {
+  const none = q === ""
+    ? (
+      <EmptyState
+        title="No API keys yet"
+        actions={<ButtonLink kind="main" icon="plus" href={paths.newApiKey}>New API key</ButtonLink>}
+      >
+        A client sends a key with every call. Make one for each client, so that each can be taken back alone.
+      </EmptyState>
+    )
+    : (
+      <EmptyState
+        title="No API key matches"
+        actions={<ButtonLink href={paths.apiKeys}>Show all API keys</ButtonLink>}
+      >
+        Try another word of the key's name or its owner's.
+      </EmptyState>
+    );
+  return (
+    <Results
+      id={ROWS_ID}
+      label="API keys"
+      columns={[
+        { title: "Key" },
+        { title: "Owner" },
+        { title: "Last used" },
+        { title: "Expires" },
+        { title: "Actions", silent: true },
+      ]}
+      info={info}
+      path={paths.apiKeys}
+      query={{ q }}
+      empty={keys.length === 0 && none}
+    >
+      {keys.map((apiKey) => <KeyRow key={apiKey.id} apiKey={apiKey} titles={titles} />)}
+    </Results>
+  );
+}
+
+/** The API keys that the reader may see, with search and paging in the address. */
+export function ApiKeysPage({ shell, ...list }: ApiKeysPageProps) {
+  const any = list.keys.length > 0 || list.q !== "";
   const create = <ButtonLink kind="main" icon="plus" href={paths.newApiKey}>New API key</ButtonLink>;
   return (
     <Layout title="API keys" shell={shell} place="api-keys">
       <PageHead
         title="API keys"
         lead="What clients show to be let in. A key can do what it says, and never more than its owner."
-        actions={keys.length > 0 && create}
+        actions={any && create}
       />
-      {keys.length > 0
-        ? (
-          <Table
-            label="API keys"
-            columns={[
-              { title: "Key" },
-              { title: "Owner" },
-              { title: "Last used" },
-              { title: "Expires" },
-              { title: "Actions", silent: true },
-            ]}
-            foot={<Paging info={info} path={paths.apiKeys} />}
-          >
-            {keys.map((apiKey) => <KeyRow key={apiKey.id} apiKey={apiKey} titles={titles} />)}
-          </Table>
-        )
-        : (
-          <EmptyState title="No API keys yet" actions={create}>
-            A client sends a key with every call. Make one for each client, so that each can be taken back
-            alone.
-          </EmptyState>
-        )}
+      {any && (
+        <Filters action={paths.apiKeys} target={ROWS_ID} label="API keys">
+          <SearchBox label="Search API keys" value={list.q} />
+        </Filters>
+      )}
+      <ApiKeyRows {...list} />
     </Layout>
   );
 }

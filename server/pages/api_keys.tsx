@@ -1,9 +1,9 @@
-import { ApiKeysPage, DeleteApiKeyPage } from "../../views/api_keys.tsx";
+import { ApiKeyRows, ApiKeysPage, DeleteApiKeyPage } from "../../views/api_keys.tsx";
 import { paths } from "../../views/paths.ts";
 import { perform } from "../actions/action.ts";
 import { deleteApiKey, listApiKeys } from "../actions/api_keys.ts";
 import { AppError } from "../errors.ts";
-import { goTo, type VisitContext } from "../visit.ts";
+import { goTo, type VisitContext, wantsPart } from "../visit.ts";
 import { titlesOf } from "./connection_titles.ts";
 import { contextOf, infoOf, pageOf, param, shellOf, toLastPage } from "./page.ts";
 
@@ -12,20 +12,21 @@ const pageSize = 50;
 /** The API keys that the person may see. */
 export async function showApiKeys(c: VisitContext): Promise<Response> {
   const place = pageOf(c, pageSize);
-  const { items } = await perform(listApiKeys, contextOf(c), {});
+  const q = (c.req.query("q") ?? "").trim().slice(0, 200);
+  const { items: all } = await perform(listApiKeys, contextOf(c), {});
+  const items = all.filter((key) => matches(key, q.toLowerCase()));
   const last = toLastPage(c, place, items.length);
   if (last) return last;
   const keys = items.slice(place.offset, place.offset + place.limit);
   const info = infoOf(place, { shown: keys.length, total: items.length });
   const titles = await titlesOf(c, keys.flatMap(({ permissions }) => Object.keys(permissions)));
-  return await c.html(
-    <ApiKeysPage
-      shell={await shellOf(c)}
-      keys={keys}
-      info={info}
-      titles={Object.fromEntries(titles)}
-    />,
-  );
+  const list = { keys, info, q, titles: Object.fromEntries(titles) };
+  if (wantsPart(c)) return await c.html(<ApiKeyRows {...list} />);
+  return await c.html(<ApiKeysPage {...list} shell={await shellOf(c)} />);
+}
+
+function matches({ name, ownerName }: { name: string; ownerName?: string | null }, wanted: string): boolean {
+  return [name, ownerName].some((text) => text?.toLowerCase().includes(wanted) ?? false);
 }
 
 /** Asks before a key is deleted. */

@@ -87,6 +87,13 @@ onMesh("API keys: what is chosen is what the key may do, and its secret is shown
     assert.match((await visitor.get("/api-keys")).text, /All Everything its owner may do/);
     assert.match((await visitor.get("/")).text, /The API key “All” expires on/);
   });
+  await t.step("searched by name and by owner", async () => {
+    const found = await visitor.get("/api-keys?q=ALL", { "hx-request": "true" });
+    assert.match(found.html, /^<div id="api-key-rows"/);
+    assert.match(found.text, /All Everything its owner may do/);
+    assert.match((await visitor.get("/api-keys?q=larsen")).text, /All Everything its owner may do/);
+    assert.match((await visitor.get("/api-keys?q=zebra")).text, /No API key matches/);
+  });
   await t.step("of a connection of another organization", async () => {
     const { connectionId } = await mesh.connect(fixture.url);
     const answer = await visitor.post("/api-keys", {

@@ -245,11 +245,16 @@ export function apiKeys(say: Say): Sample[] {
           shell={shell}
           keys={keysOf(say)}
           info={{ ...info, hasMore: false, total: 4, to: 4 }}
+          q=""
           titles={titles}
         />
       ),
     },
-    { name: "api-keys-empty", page: <ApiKeysPage shell={shell} keys={[]} info={none} titles={{}} /> },
+    { name: "api-keys-empty", page: <ApiKeysPage shell={shell} keys={[]} info={none} q="" titles={{}} /> },
+    {
+      name: "api-keys-none-match",
+      page: <ApiKeysPage shell={shell} keys={[]} info={none} q={say("zebra")} titles={{}} />,
+    },
     {
       name: "api-key-delete",
       page: (
