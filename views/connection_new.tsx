@@ -57,7 +57,7 @@ export function NewConnectionPage({ shell, redirectUri, form }: NewConnectionPag
             label="Title"
             note="optional"
             autocomplete="off"
-            hint="Without one, the server's host name is taken."
+            hint="Without one, the server's host is taken, with its port."
           />
           <CredentialFields form={form} redirectUri={redirectUri} />
           <MoreFields form={form} />

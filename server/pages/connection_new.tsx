@@ -90,7 +90,7 @@ function madeFlash(
 }
 
 function hostOf(url: string): string {
-  return URL.canParse(url.trim()) ? new URL(url.trim()).hostname : url.slice(0, 200) || "Connection";
+  return URL.canParse(url.trim()) ? new URL(url.trim()).host : url.slice(0, 200) || "Connection";
 }
 
 async function show(c: VisitContext, form?: FormState, status: 200 | 409 | 422 | 429 = 200) {

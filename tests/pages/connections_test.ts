@@ -93,14 +93,14 @@ onMesh("connections: made, found wrong, mended, switched off and deleted", async
   const visitor = await setUp(mesh);
   const path = leads(await visitor.post("/connections", { url: fixture.url }), /^\/connections\/conn_\w+$/);
   const page = await visitor.get(path);
-  assert.match(page.text, /127\.0\.0\.1 is added, but it does not answer as it should yet/);
+  assert.match(page.text, /127\.0\.0\.1:\d+ is added, but it does not answer as it should yet/);
   assert.match(page.text, /asks for a credential \(401\)/);
   const test = await visitor.post(`${path}/test`);
   assert.match(test.text, /It answers over HTTP : passed .*It accepts the credentials : failed/);
 
   const wrong = await visitor.post(`${path}/credentials`, { token: "wrong" });
   leads(wrong, `${path}/credentials`);
-  assert.match((await visitor.get(`${path}/credentials`)).text, /saved, but 127\.0\.0\.1 does not answer/);
+  assert.match((await visitor.get(`${path}/credentials`)).text, /saved, but 127\.0\.0\.1:\d+ does not answer/);
   leads(
     await visitor.post(`${path}/credentials`, { token: "quiet-heron", headers: "X-Team: north\nX-Area: b" }),
     /credentials$/,
