@@ -121,7 +121,12 @@ export function MembersPage(props: MembersPageProps) {
                 label="E-mail"
                 type="email"
                 autocomplete="off"
-                hint="Of an account that exists on this installation."
+                hint={
+                  <>
+                    {"Of an account that exists on this installation. People make theirs with "}
+                    <code>POST /api/auth/sign-up/email</code> {" while auth-config.json allows sign-up."}
+                  </>
+                }
                 required
               />
               <SelectField {...entered(form, "role", "user")} label="Role" choices={choicesOf(roles)} />

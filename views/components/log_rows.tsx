@@ -23,6 +23,12 @@ export function placeOf(log: Log): string {
   return log.connectionId === "self" ? "Mesh" : log.connectionTitle ?? log.connectionId;
 }
 
+/** Why a call failed, without the name of what was called: the row has it. */
+function reasonOf(log: Log): string | null | undefined {
+  const known = `Cannot run ${calledOf(log)}: `;
+  return log.errorMessage?.startsWith(known) ? log.errorMessage.slice(known.length) : log.errorMessage;
+}
+
 /** The rows of a list of calls, each leading to its page. */
 export function LogRows({ logs, withoutPlace }: { logs: readonly Log[]; withoutPlace?: boolean }) {
   return (
@@ -38,7 +44,7 @@ export function LogRows({ logs, withoutPlace }: { logs: readonly Log[]; withoutP
           </Cell>
           <Cell as="by">{callerOf(log)}</Cell>
           <Cell as="state">
-            <OutcomeBadge outcome={log.outcome} reason={log.errorMessage} />
+            <OutcomeBadge outcome={log.outcome} reason={reasonOf(log)} />
           </Cell>
           <Cell numeric>{duration(log.durationMs)}</Cell>
         </Row>
