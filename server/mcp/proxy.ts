@@ -27,7 +27,7 @@ import { misnamed, missingAction, neededActions } from "./needs.ts";
 import { passPersonal } from "./personal.ts";
 import { Running } from "./running.ts";
 import { passStream } from "./stream.ts";
-import { Streams } from "./streams.ts";
+import { type OpenStream, Streams } from "./streams.ts";
 import { startRule, type TaskRule, taskRule } from "./tasks.ts";
 import { answerWithout, toolError } from "./unconnected.ts";
 import { CallWatch } from "./watch.ts";
@@ -220,7 +220,7 @@ function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Re
   const { services, lifecycle, message } = call;
   const watch = new CallWatch(call, tasks);
   const headers = requestHeaders(call, call.modern, message.method);
-  const ended = watch.endless ? streamOf(call) : null;
+  const stream = watch.endless ? streamOf(call) : null;
   lifecycle.enter();
   return relay(services.outbound, call.target, {
     method: "POST",
@@ -240,17 +240,20 @@ function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Re
       return watch.settle({ answer: null, bytes: 0, failure, resumable: false });
     },
     done: () => {
-      ended?.();
+      stream?.end();
       lifecycle.leave();
     },
-    onStop: (stop) => watch.endless ? lifecycle.endless(stop) : call.running.add(call, stop),
+    onStop: (stop) => {
+      stream?.onStop(stop);
+      return stream ? lifecycle.endless(stop) : call.running.add(call, stop);
+    },
     seen: (status) => call.upstreamStatus = status,
   });
 }
 
-function streamOf(call: Call): () => void {
-  const ended = call.streams.begin(call);
-  if (ended !== null) return ended;
+function streamOf(call: Call): OpenStream {
+  const stream = call.streams.begin(call);
+  if (stream !== null) return stream;
   const why = "too many event streams of this server are open";
   throw new AppError("rate_limited", `Cannot use '${call.target.title}': ${why}`);
 }

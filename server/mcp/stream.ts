@@ -31,8 +31,8 @@ async function open(passage: Passage): Promise<Response> {
   const { method } = request;
   const headers = requestHeaders(passage, false, "");
   const watch = await watchStream(passage, method === "GET");
-  const ended = method === "GET" ? passage.streams.begin(passage) : () => {};
-  if (ended === null) return noStream(); // clients go on without one
+  const stream = method === "GET" ? passage.streams.begin(passage) : undefined;
+  if (stream === null) return noStream(); // clients go on without one
   lifecycle.enter();
   const relayed = await relay(services.outbound, target, {
     method: method === "GET" ? "GET" : "DELETE",
@@ -43,10 +43,13 @@ async function open(passage: Passage): Promise<Response> {
     timeoutMs: target.timeoutMs ?? services.config.upstreamTimeoutSeconds * 1000,
     log: services.log,
     done: () => {
-      ended();
+      stream?.end();
       lifecycle.leave();
     },
-    onStop: (stop) => lifecycle.endless(stop),
+    onStop: (stop) => {
+      stream?.onStop(stop);
+      return lifecycle.endless(stop);
+    },
     seen: () => {},
   });
   if (method === "DELETE" || mayPass(request, relayed)) return responseOf(passage, relayed, true);
