@@ -85,7 +85,8 @@ function refused(root) {
   if (control) return control;
   const group = root.querySelector("fieldset[data-invalid]");
   if (group) return group.querySelector("input:checked") ?? group.querySelector("input");
-  return root.querySelector("form .notice[role=alert]");
+  // Where the page itself says where to go on, as the sign-in does, the message is read on the way.
+  return root.querySelector("[autofocus]") ? null : root.querySelector("form .notice[role=alert]");
 }
 
 function focusRefused(root) {

@@ -21,6 +21,10 @@ onScene("sign-in, the pages and the way out need no mouse", async (scene) => {
   await page.keyboard.type(owner.email);
   await page.keyboard.press("Tab");
   assert.equal(await focused(page), "Password");
+  await page.keyboard.type("not the password");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").waitFor();
+  assert.equal(await focused(page), "Password", "and where one tries once more");
   await page.keyboard.type(owner.password);
   await page.keyboard.press("Enter");
   await page.waitForURL(`${mesh.url}/connections`);
