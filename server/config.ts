@@ -203,6 +203,10 @@ function databaseUrl(text: string): string {
   if (text !== "" && !/^(file:|sqlite:|postgres:\/\/|postgresql:\/\/|mysql:\/\/)/.test(text)) {
     throw new Error("it must begin with file:, sqlite:, postgres://, postgresql:// or mysql://");
   }
+  // A driver would repeat it, with its password, in an error of its own.
+  if (/^(postgres|mysql)/.test(text) && !URL.canParse(text)) {
+    throw new Error("it is not a URL; special characters in a name or password are percent-encoded");
+  }
   return text;
 }
 

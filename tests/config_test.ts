@@ -40,6 +40,10 @@ Deno.test("a bad value is refused with the name of its setting and what would be
     [{ PORT: "70000" }, /PORT/],
     [{ BASE_URL: "mesh.example.com" }, /BASE_URL.*http or https URL/],
     [{ BASE_URL: "https://mesh.example.com/?a=1" }, /BASE_URL/],
+    [
+      { DATABASE_URL: "postgres://mesh:marked-value@:bad:/x" },
+      /^Cannot use DATABASE_URL \(environment\): it is not/,
+    ],
     [{ DATABASE_URL: "oracle://x" }, /^Cannot use DATABASE_URL \(environment\): it must begin with file:/],
     [{ LOG_LEVEL: "loud" }, /LOG_LEVEL 'loud'.*debug, info, warn, error, silent/],
     [{ TRUST_PROXY: "yes" }, /TRUST_PROXY/],
@@ -53,7 +57,9 @@ Deno.test("a bad value is refused with the name of its setting and what would be
 
 Deno.test("a refused secret is not shown", () => {
   assert.ok(!refusal({ ENCRYPTION_KEY: "marked-value" }).includes("marked-value"));
-  assert.ok(!refusal({ DATABASE_URL: "marked-value" }).includes("marked-value"));
+  for (const url of ["marked-value", "mysql://mesh:marked-value@[::/x"]) {
+    assert.ok(!refusal({ DATABASE_URL: url }).includes("marked-value"));
+  }
 });
 
 Deno.test("a key is read as base64, as hex, and from a file", () => {
