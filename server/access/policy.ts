@@ -77,6 +77,14 @@ function matchesGlob(pattern: string, text: string): boolean {
   return true;
 }
 
+/**
+ * The action of a call of this tool. One with the name of a prompt's or resource's action would pass for that, so it
+ * takes everything.
+ */
+export function toolAction(name: string): string {
+  return name.startsWith("prompt:") || name.startsWith("resource:") ? "*" : name;
+}
+
 /** True where the actor may hand `wanted` to a new key: a key never makes one that can do more than itself. */
 export function mayGrant(actor: Actor, wanted: Permissions): boolean {
   // A person's own power is intersected at each use of the key.

@@ -1,5 +1,5 @@
 import type { Actor } from "../access/actor.ts";
-import { can, canReach } from "../access/policy.ts";
+import { can, canReach, toolAction } from "../access/policy.ts";
 import { isObject, type Message } from "./message.ts";
 
 /** A member of `*\/list` results that a policy filters, and the action that an item needs. */
@@ -79,11 +79,6 @@ export function neededActions({ kind, method, params }: Message): string[] {
     default:
       return ["*"];
   }
-}
-
-/** A tool with the name of a prompt's or resource's action would pass for one, so it takes everything. */
-function toolAction(name: string): string {
-  return name.startsWith("prompt:") || name.startsWith("resource:") ? "*" : name;
 }
 
 function completionAction(ref: unknown): string {

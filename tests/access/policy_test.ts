@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Actor } from "../../server/access/actor.ts";
-import { can, canReach, covers, isManager, mayGrant } from "../../server/access/policy.ts";
+import { can, canReach, covers, isManager, mayGrant, toolAction } from "../../server/access/policy.ts";
 import { type Permissions, readOnlyManagement } from "../../server/access/roles.ts";
 
 function person(roles: string[]): Actor {
@@ -163,4 +163,13 @@ Deno.test("owners and admins manage the organization", () => {
   assert.equal(isManager(person(["owner"])), true);
   assert.equal(isManager(person(["user", "admin"])), true);
   assert.equal(isManager(person(["user"])), false);
+});
+
+Deno.test("a tool that is named like a prompt's or resource's action takes everything", () => {
+  assert.deepEqual(["read", "prompts", "prompt:x", "resource:"].map(toolAction), [
+    "read",
+    "prompts",
+    "*",
+    "*",
+  ]);
 });
