@@ -8,7 +8,13 @@ import { Pool } from "./outbound/pool.ts";
 import { type Probe, probe } from "./outbound/probe.ts";
 import { Lingering } from "./outbound/tls.ts";
 import { tlsIdentity, type TlsOptions } from "./outbound/tls_identity.ts";
-import { compose, type OutboundRequest, type OutboundTarget, parseTarget } from "./outbound/request.ts";
+import {
+  compose,
+  type OutboundRequest,
+  type OutboundTarget,
+  parseTarget,
+  type TargetOwner,
+} from "./outbound/request.ts";
 
 export type { OutboundExchange } from "./outbound/answer.ts";
 export { OutboundError, type OutboundStage } from "./outbound/errors.ts";
@@ -58,11 +64,11 @@ export class Outbound {
   }
 
   /**
-   * Reads a URL into a target that can be kept, with what its TLS takes beside the usual; throws OutboundError for
-   * one that is never called.
+   * Reads a URL into a target that can be kept, with what its TLS takes beside the usual, and for a tenant with
+   * connections of its own; throws OutboundError for one that is never called.
    */
-  target(url: string, tls: TlsOptions = {}): OutboundTarget {
-    return parseTarget(url, tlsIdentity(tls));
+  target(url: string, { tenant, ...tls }: TlsOptions & Pick<TargetOwner, "tenant"> = {}): OutboundTarget {
+    return parseTarget(url, { identity: tlsIdentity(tls), tenant });
   }
 
   /** Sends one request; follows no redirect, takes any status for an answer; rejects with OutboundError. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { atMost } from "./fields.ts";
 import { publicUrl } from "../audit/public_url.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
@@ -70,9 +71,12 @@ const connectionType = z.enum(["HTTP", "SSE", "Websocket", "STDIO"]).superRefine
 const token = z.string().trim().max(8192).transform((value) => value === "" ? undefined : value);
 
 const headers = z.object({
-  headers: z.record(z.string().max(100), z.string().max(8192)).refine(
-    (value) => Object.keys(value).length <= maxHeaders,
-    `there are more than ${maxHeaders} headers`,
+  headers: atMost(
+    1000,
+    z.record(z.string().max(100), z.string().max(8192)).refine(
+      (value) => Object.keys(value).length <= maxHeaders,
+      `there are more than ${maxHeaders} headers`,
+    ),
   ),
 });
 

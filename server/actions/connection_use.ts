@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { toolAction } from "../access/policy.ts";
 import { AppError } from "../errors.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
@@ -99,7 +100,7 @@ export const callConnectionTool = defineAction({
     durationMs: z.number(),
     requestId: z.string(),
   }),
-  target: (input) => ({ resource: input.id, action: input.toolName }),
+  target: (input) => ({ resource: input.id, action: toolAction(input.toolName) }),
   secrets: (ctx, { id }) => sentTo(ctx, id),
   run: async (ctx, input) => {
     const organizationId = organizationOf(ctx);

@@ -9,6 +9,7 @@ import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import { readOauthSettings } from "../upstream/oauth_settings.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
+import { atMost } from "./fields.ts";
 import { awaitAuthorization, listAs } from "./connection_asking.ts";
 import { findOrRefuse } from "./connections.ts";
 import { keepGiven, markRefused, mergeGiven, openGiven } from "./credential_keeping.ts";
@@ -104,7 +105,7 @@ export const setCredential = defineAction({
   input: z.object({
     connectionId,
     token: z.string().trim().max(8192).optional(),
-    headers: z.record(z.string().max(100), z.string().trim().max(8192)).optional(),
+    headers: atMost(100, z.record(z.string().max(100), z.string().trim().max(8192))).optional(),
   }),
   output: z.object({ item: credentialItem }),
   run: async (ctx, { connectionId: id, token, headers }) => {

@@ -11,7 +11,7 @@ export interface Endpoint {
   /** Scheme, host and port, for messages. */
   readonly origin: string;
   readonly tls: boolean;
-  /** Which connections may serve it: the origin, and its TLS identity where it has one. */
+  /** Which connections may serve it: those to its origin, with its TLS identity, of its tenant. */
   readonly pool: string;
   readonly identity: TlsIdentity | null;
   /** Host name or address, without brackets and final dot. */

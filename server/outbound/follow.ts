@@ -16,6 +16,8 @@ export interface OutboundInit extends RequestInit {
   idleTimeoutMs?: number;
   /** Of a target, for the origin of the URL alone: a redirect elsewhere goes without it. */
   identity?: TlsIdentity | null | undefined;
+  /** Of a target too, as `TargetOwner` has it. */
+  tenant?: string | undefined;
 }
 
 type Exchange = (target: OutboundTarget, request: OutboundRequest) => Promise<OutboundExchange>;
@@ -39,7 +41,7 @@ export async function follow(
   input: string | URL | Request,
   init: OutboundInit = {},
 ): Promise<Response> {
-  const first = parseTarget(input instanceof Request ? input.url : String(input), init.identity);
+  const first = parseTarget(input instanceof Request ? input.url : String(input), init);
   let target = first;
   const signal = init.signal ?? (input instanceof Request ? input.signal : undefined);
   let request = await read(new Request(input, { ...init, signal: null }), { ...init, signal });
@@ -94,7 +96,7 @@ function nextTarget(from: OutboundTarget, location: string, first: OutboundTarge
   if (!URL.canParse(location, from.url)) throw failed(from, "it redirects to a malformed URL");
   const url = new URL(location, from.url);
   const identity = url.origin === first.origin ? first.identity : null;
-  const next = parseTarget(url.href, identity);
+  const next = parseTarget(url.href, { identity, tenant: first.tenant });
   if (from.tls && !next.tls) {
     throw new OutboundError("refused", `Cannot call "${from.origin}": it redirects from https: to http:`);
   }

@@ -7,6 +7,7 @@ import type { TlsIdentity } from "./tls_identity.ts";
 
 /** Where a request goes, made once from a URL; nothing of it is looked up before the request is sent. */
 export interface OutboundTarget extends Endpoint {
+  readonly tenant: string | undefined;
   /** The URL without its fragment. */
   readonly url: string;
   /** What follows the method in a request's head. */
@@ -23,8 +24,15 @@ export interface OutboundRequest extends Limits {
   connectTimeoutMs?: number | undefined;
 }
 
+/** Who a target is for: nobody else shares its connections. */
+export interface TargetOwner {
+  readonly identity?: TlsIdentity | null | undefined;
+  /** An organization's id; absent for what all have in common. */
+  readonly tenant?: string | undefined;
+}
+
 /** Takes a URL apart; throws OutboundError, stage `refused`, for one that is never called. */
-export function parseTarget(text: string, identity: TlsIdentity | null = null): OutboundTarget {
+export function parseTarget(text: string, { identity = null, tenant }: TargetOwner = {}): OutboundTarget {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null) throw new OutboundError("refused", "Cannot call the URL: it is malformed");
   const origin = `${url.protocol}//${url.host}`;
@@ -49,9 +57,11 @@ export function parseTarget(text: string, identity: TlsIdentity | null = null): 
     tls,
     host: url.hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, ""),
     port: url.port === "" ? (tls ? 443 : 80) : Number(url.port),
-    // What the one connection trusts and shows must serve no other, so they share no sockets.
-    pool: tls && identity !== null ? `${origin} ${identity.id}` : origin,
+    // What the one connection trusts and shows must serve no other, so they share no sockets. Nor do tenants: a server
+    // that answers twice would shift what the next one gets, and all its sockets would be everybody's.
+    pool: [origin, tls && identity?.id, tenant].filter(Boolean).join(" "),
     identity: tls ? identity : null,
+    tenant,
     requestTail: ` ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n`,
   };
 }

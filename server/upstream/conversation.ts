@@ -13,6 +13,7 @@ export interface Peer {
   readonly headers: readonly Header[];
   /** The certificates of its own. */
   readonly identity?: TlsIdentity | null | undefined;
+  readonly tenant?: string | undefined;
 }
 
 /** What bounds a conversation, its end included. */
@@ -163,6 +164,7 @@ export class Conversation {
         headersTimeoutMs: 0,
         idleTimeoutMs: 0,
         identity: this.#peer.identity,
+        tenant: this.#peer.tenant,
       });
       const { headers: answered, status } = response;
       const [contentType, location] = [answered.get("content-type"), locationOf(response)];

@@ -159,7 +159,7 @@ class Examination {
       };
     };
     const limits: Bounds = { totalMs, maxBytes, signal, onAnswer };
-    const peer = { title, url, identity: target.identity, headers: headers ?? [] };
+    const peer = { title, url, identity: target.identity, tenant: target.tenant, headers: headers ?? [] };
     const asks = headers !== null && this.#subject.headers !== null;
     const result = await (asks ? readCatalog : knock)(this.#outbound, peer, limits);
     return {

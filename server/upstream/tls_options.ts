@@ -44,7 +44,8 @@ export async function targetFor(
   url: string,
   { outbound, vault }: { outbound: Outbound; vault: Vault },
 ): Promise<OutboundTarget> {
-  return outbound.target(url, tlsOptions(parseOptions(row), await clientCertificate(row, vault)));
+  const tls = tlsOptions(parseOptions(row), await clientCertificate(row, vault));
+  return outbound.target(url, { ...tls, tenant: row.organization_id });
 }
 
 /** The certificates as TLS takes them. */

@@ -166,7 +166,8 @@ export class Upstream {
     const target = await this.target(organizationId, connectionId);
     if (target === null) return null;
     const headers = await this.headersFor(target, caller);
-    return { title: target.title, url: target.url, identity: target.target.identity, headers };
+    const { identity, tenant } = target.target;
+    return { title: target.title, url: target.url, identity, tenant, headers };
   }
 
   /** The draft of a connection, stored or not, as the caller would talk to it. */
@@ -175,7 +176,8 @@ export class Upstream {
     const identityToken = options.identity_token === true;
     const target = { id, organizationId, url, templated: hasTemplates(headers), identityToken };
     const identity = tlsIdentity(tlsOptions(options, certificate));
-    return { title, url, headers: await this.#extras.complete(headers, target, caller), identity };
+    const complete = await this.#extras.complete(headers, target, caller);
+    return { title, url, headers: complete, identity, tenant: organizationId };
   }
 
   /** Resolves when no token is being renewed, and begins no renewal any more. */

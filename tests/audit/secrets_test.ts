@@ -63,7 +63,7 @@ const secretNames = (
 
 const ordinaryNames = (
   "name title key keys keyId key_id api_key_id token_id user id primaryKey foreign_key publicKey keyboard monkey " +
-  "token_type tokenType token_count tokenCount token_endpoint token_limit tokenizer passport compass bypass " +
+  "API_KEY_CREATE token_type tokenType token_count tokenCount token_endpoint token_limit tokenizer passport compass bypass " +
   "password_policy passwordHint secretary secret_name cookie_policy cookieName author authors authored " +
   "nextPageToken next_token page_token pageToken continuationToken progressToken token_usage auth_method " +
   "authorization_endpoint authorization_server authorization_servers authorization_url expires_in signature headers env q query text content data url"

@@ -209,3 +209,20 @@ Deno.test("close() ends what rests now and what is in use when it comes back", a
   assert.equal(await textOf(await slow), "ok");
   assert.deepEqual(outbound.sockets, { open: 0, idle: 0 });
 });
+
+Deno.test("tenants share no connections", async () => {
+  await using server = answering(ok);
+  using outbound = new TestOutbound();
+  const { url } = server;
+  const targets = ["org_a", "org_b", undefined].map((tenant) =>
+    outbound.target(url, tenant ? { tenant } : {})
+  );
+  for (let round = 0; round < 2; round++) {
+    for (const target of targets) {
+      assert.equal(await textOf(await outbound.exchange(target, { method: "GET", headers: [] })), "ok");
+    }
+    const answer = await outbound.fetch(url, { tenant: "org_a" });
+    assert.equal(await answer.text(), "ok");
+  }
+  assert.equal(server.accepted, 3, "each keeps its own");
+});

@@ -100,7 +100,10 @@ onMesh("connections: made, found wrong, mended, switched off and deleted", async
 
   const wrong = await visitor.post(`${path}/credentials`, { token: "wrong" });
   leads(wrong, `${path}/credentials`);
-  assert.match((await visitor.get(`${path}/credentials`)).text, /saved, but 127\.0\.0\.1:\d+ does not answer/);
+  assert.match(
+    (await visitor.get(`${path}/credentials`)).text,
+    /saved, but 127\.0\.0\.1:\d+ does not answer/,
+  );
   leads(
     await visitor.post(`${path}/credentials`, { token: "quiet-heron", headers: "X-Team: north\nX-Area: b" }),
     /credentials$/,

@@ -78,7 +78,13 @@ onEachDatabase(
       );
       const peer = await services.upstream.peerFor(connectionId, organizationId, bob);
       const sent = [["authorization", "Token bob-secret"]];
-      assert.deepEqual(peer, { title: "Upstream", url, identity: null, headers: sent });
+      assert.deepEqual(peer, {
+        title: "Upstream",
+        url,
+        identity: null,
+        tenant: organizationId,
+        headers: sent,
+      });
       assert.equal(await services.upstream.peerFor("conn_none", organizationId, bob), null);
     }),
 );

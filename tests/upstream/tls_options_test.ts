@@ -130,7 +130,7 @@ onServices("a connection's target has its authorities and its opened certificate
   const row = { id: "conn_1", organization_id: "org_1", options: null, sealed_certificate: null };
   const url = "https://right.example/mcp";
   const plain = await targetFor(row, url, services);
-  assert.deepEqual({ pool: plain.pool, identity: plain.identity }, { pool: plain.origin, identity: null });
+  assert.deepEqual([plain.pool, plain.identity, plain.tenant], [`${plain.origin} org_1`, null, "org_1"]);
   const place = {
     organizationId: row.organization_id,
     table: "connections",
@@ -143,7 +143,7 @@ onServices("a connection's target has its authorities and its opened certificate
   const target = await targetFor({ ...row, options, sealed_certificate }, url, services);
   assert.deepEqual(target.identity?.caCertificates, [authority.cert, client.cert]);
   assert.deepEqual(target.identity?.client, pair);
-  assert.notEqual(target.pool, target.origin);
+  assert.notEqual(target.pool, plain.pool);
   assert(!target.pool.includes("PRIVATE"));
   await assert.rejects(
     targetFor({ ...row, id: "conn_2", sealed_certificate }, url, services),
