@@ -29,7 +29,7 @@ export interface AuditOptions {
   maxBacklogBytes?: number;
   /** The URL of `db`, so that a thread of its own can write to it where much comes in. */
   databaseUrl?: string;
-  /** Bytes that wait before there is such a thread; 32 MiB by default. */
+  /** Bytes that wait before there is such a thread; 64 MiB by default. */
   threadBacklogBytes?: number;
 }
 

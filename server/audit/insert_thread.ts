@@ -28,7 +28,9 @@ export class InsertThread {
     if (this.#broken !== null) return this.#broken;
     const { promise, resolve } = Promise.withResolvers<string | null>();
     this.#settle = resolve;
-    this.#worker.postMessage(lines);
+    // A copy that goes over: with a part of an array all of it would be copied.
+    const own = lines.slice();
+    this.#worker.postMessage(own, [own.buffer]);
     return await promise;
   }
 

@@ -12,9 +12,9 @@ import { textsOf } from "./segment.ts";
 /** 64 rows keep the event loop for about 2 ms where the database runs in this thread. */
 const batch = { lines: 64, bytes: 256 * 1024 };
 /** What a thread of its own is given at once: calls go on meanwhile, but other writers wait for it. */
-const threadBatch = { lines: 256, bytes: 1024 * 1024 };
-/** So many bytes, some 50,000 calls, are worth a thread of its own; fewer can wait until the calls are over. */
-const threadBacklog = 32 * 1024 * 1024;
+const threadBatch = { lines: 96, bytes: 128 * 1024 };
+/** So many bytes, some 100,000 calls, are worth a thread of its own; fewer can wait until the calls are over. */
+const threadBacklog = 64 * 1024 * 1024;
 /** The same where somebody waits for them, such as a reader of the log. */
 const awaitedBacklog = 512 * 1024;
 /** A thread is given up when so little came in for so long, and one that failed is followed by none as long. */

@@ -11,6 +11,8 @@ export interface Chunk {
 }
 
 const lineFeed = 10;
+/** The bytes of one line, where they are many. */
+const ordinaryLine = 1024;
 
 /** The lines as texts, without their line feeds. */
 export function textsOf(lines: Uint8Array): string[] {
@@ -84,10 +86,12 @@ export class Segment {
 
   /** The next whole lines; null where there are none, though `unread` may still count an unfinished one. */
   read(limits: ReadLimits): Chunk | null {
-    for (let bytes = limits.bytes;; bytes *= 4) {
+    // As much as so many ordinary lines take, as memory that is read into and not used is not had back at once.
+    for (let bytes = Math.min(limits.bytes, limits.lines * ordinaryLine);; bytes *= 4) {
       const window = this.#window(Math.min(bytes, this.unread));
       const { end, count } = wholeLines(window, limits.lines);
-      if (count > 0) return { lines: window.subarray(0, end), count };
+      const enough = count === limits.lines || bytes >= limits.bytes || window.length === this.unread;
+      if (count > 0 && enough) return { lines: window.subarray(0, end), count };
       if (window.length === this.unread) return null;
     }
   }
