@@ -111,7 +111,7 @@ async function change(ctx: Context, row: ConnectionRow, data: ConnectionChanges)
   const configuration = data.configuration_state;
   const changes: Columns = {
     ...plainColumns(data),
-    ...(draft.newUrl || row.sealed_url === null ? await sealUrl(ctx.vault, row, draft.url) : {}),
+    ...(draft.newUrl || isOpen(row) ? await sealUrl(ctx.vault, row, draft.url) : {}),
     ...settingsColumns(settings),
     ...(draft.secrets.changed ? await sealSecrets(ctx.vault, row, draft.secrets) : {}),
     ...(draft.oauth.changed
@@ -286,6 +286,11 @@ function endedNote(count: number): string {
 function givenSecrets(data: ConnectionChanges) {
   const { connection_token: token, connection_headers: headers } = data;
   return { token, headers: headers === null ? null : headers?.headers };
+}
+
+/** True for an address that was stored before what is secret of one was sealed. */
+function isOpen({ connection_url: url, sealed_url: sealed }: ConnectionRow): boolean {
+  return url !== null && sealed === null;
 }
 
 function originOf(url: string | null): string | null {

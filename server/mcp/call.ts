@@ -65,10 +65,19 @@ export type Verdict = Pick<AuditEnd, "outcome" | "errorMessage" | "output" | "pr
 };
 
 /** What of a call's row is known before its end; for `endRow`. */
+export interface BegunRow {
+  readonly line: string;
+  /** What the call was sent with when it was begun, and what of that no row may hold. */
+  readonly credential: readonly Header[];
+  readonly secrets: readonly string[];
+}
+
+/** Prepares the row of a call. */
 export function beginRow(
   { services, actor, target, message, requestId, request, requestBytes, credential }: Call,
-): string {
-  return services.audit.begin({
+): BegunRow {
+  const secrets = secretsFor({ headers: credential, url: target.url }, actor);
+  const line = services.audit.begin({
     organizationId: target.organizationId,
     connectionId: target.id,
     connectionTitle: target.title,
@@ -81,14 +90,15 @@ export function beginRow(
     requestId: requestId.value,
     userAgent: request.headers.get("user-agent"),
     requestBytes,
-    secrets: secretsFor({ headers: credential, url: target.url }, actor),
+    secrets,
   });
+  return { line, credential, secrets };
 }
 
 /** Writes the row that was begun. */
-export function endRow(call: Call, beginning: string, verdict: Verdict): Promise<void> | undefined {
+export function endRow(call: Call, begun: BegunRow, verdict: Verdict): Promise<void> | undefined {
   const { audit, log } = call.services;
-  const recording = audit.end(beginning, {
+  const recording = audit.end(begun.line, {
     outcome: verdict.outcome,
     errorMessage: verdict.errorMessage,
     output: verdict.output,
@@ -96,7 +106,7 @@ export function endRow(call: Call, beginning: string, verdict: Verdict): Promise
     properties: verdict.properties ?? null,
     durationMs: performance.now() - call.began,
     upstreamStatus: call.upstreamStatus,
-    secrets: secretsFor({ headers: call.credential, url: call.target.url }, call.actor),
+    secrets: begun.secrets,
   });
   return recording?.catch((error: unknown) => {
     // A client that has left is not told, so the log is.

@@ -4,7 +4,7 @@ import { bearerActor } from "./guard.ts";
 import { noMessage } from "./message.ts";
 import { missingAction } from "./needs.ts";
 
-/** Of the 1024 connections that a server may have; calls need the others. */
+/** Of the 1024 connections that an organization may have to a server; calls need the others. */
 const maxOfServer = 768;
 const maxOfPerson = 256;
 
@@ -20,8 +20,8 @@ export interface OpenStream {
 }
 
 /**
- * The event streams without an end. Each holds a connection to its server for as long as its client likes, and all
- * organizations share those to one server: nobody may take so many that calls have none. As no request follows that
+ * The event streams without an end. Each holds a connection to its server for as long as its client likes, and those of
+ * an organization share them: nobody may take so many that calls have none. As no request follows that
  * could be refused, a stream is ended where its token, its person's role or its connection is no more what it was.
  */
 export class Streams {
@@ -62,8 +62,11 @@ export class Streams {
   async #check(): Promise<void> {
     if (this.#checking) return;
     this.#checking = true;
-    for (const check of [...this.#open.values()]) await check();
-    this.#checking = false;
+    try {
+      for (const check of [...this.#open.values()]) await check();
+    } finally {
+      this.#checking = false;
+    }
   }
 
   #count(name: string): number {

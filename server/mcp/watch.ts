@@ -1,6 +1,5 @@
 import { reportedFailure, type Settled, type Watch } from "../upstream/answer.ts";
-import type { Header } from "../upstream/credentials.ts";
-import { beginRow, type Call, endRow, type Verdict } from "./call.ts";
+import { beginRow, type BegunRow, type Call, endRow, type Verdict } from "./call.ts";
 import { isObject, type MessageId, rpcCodes } from "./message.ts";
 import { isCall, type ListFilter, listFilter } from "./needs.ts";
 import type { TaskRule } from "./tasks.ts";
@@ -16,9 +15,7 @@ export class CallWatch implements Watch {
   readonly #filter: ListFilter | null;
   readonly #named: boolean;
   #settled = false;
-  #row: string | null = null;
-  /** What the row was prepared with, as it hides that. */
-  #rowOf: readonly Header[] | null = null;
+  #row: BegunRow | null = null;
 
   constructor(call: Call, tasks: TaskRule) {
     const { message } = call;
@@ -34,9 +31,7 @@ export class CallWatch implements Watch {
 
   /** Prepares the row, as there is time for it while the upstream works. */
   prepare(): void {
-    if (!this.#named) return;
-    this.#rowOf = this.#call.credential;
-    this.#row = beginRow(this.#call);
+    if (this.#named) this.#row = beginRow(this.#call);
   }
 
   rewrite(response: Record<string, unknown>): boolean {
@@ -71,8 +66,9 @@ export class CallWatch implements Watch {
     // Of what is no call only failures are worth a row, and what nobody waits for fails unseen.
     const unseen = verdict.outcome === "ok" || call.message.kind !== "request" || isProbe(call);
     if (!this.#named && unseen) return undefined;
-    const prepared = this.#rowOf === call.credential ? this.#row : null;
-    return endRow(call, prepared ?? beginRow(call), verdict);
+    // One that was renewed meanwhile is to be hidden as well.
+    const begun = this.#row?.credential === call.credential ? this.#row : beginRow(call);
+    return endRow(call, begun, verdict);
   }
 }
 
