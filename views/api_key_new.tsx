@@ -1,6 +1,7 @@
 import type { FormState, Shell } from "./types.ts";
 import { Button, ButtonLink } from "./components/button.tsx";
 import { Card, PageHead } from "./components/card.tsx";
+import { NameSearch } from "./components/filters.tsx";
 import {
   Check,
   type Choice,
@@ -144,17 +145,12 @@ function ConnectionChoices({ connections, chosen }: Pick<NewApiKeyPageProps, "co
   return (
     <div class="stack">
       {connections.length >= searchFrom && (
-        <div class="js-only">
-          <label class="hidden" for="connection-search">Search connections</label>
-          <input
-            class="control"
-            type="search"
-            id="connection-search"
-            placeholder={`Search ${plural(connections.length, "connection")}`}
-            data-filter="connection-choices"
-            autocomplete="off"
-          />
-        </div>
+        <NameSearch
+          id="connection-search"
+          list="connection-choices"
+          count={connections.length}
+          noun="connection"
+        />
       )}
       <ul class="connection-choice" id="connection-choices" aria-label="Connections to choose from">
         {connections.map((connection, index) => (

@@ -3,11 +3,11 @@ import { Badge } from "./components/badge.tsx";
 import { Button } from "./components/button.tsx";
 import { Card, EmptyState, Notice } from "./components/card.tsx";
 import { CodeBlock } from "./components/code.tsx";
+import { NameSearch } from "./components/filters.tsx";
 import { Form, TextAreaField } from "./components/form.tsx";
 import { ToolInput } from "./components/tool_input.tsx";
 import { ToolResult, type ToolResultProps } from "./components/tool_result.tsx";
 import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
-import { plural } from "./format.ts";
 import { paths } from "./paths.ts";
 import { fieldsOf, type InputField } from "./schema_form.ts";
 
@@ -43,17 +43,7 @@ function ToolList({ connectionId, tools, selected }: {
 }) {
   return (
     <nav class="tool-list" aria-label="Tools">
-      <div>
-        <label class="hidden" for="tool-search">Search tools</label>
-        <input
-          class="control js-only"
-          type="search"
-          id="tool-search"
-          placeholder={`Search ${plural(tools.length, "tool")}`}
-          data-filter="tool-names"
-          autocomplete="off"
-        />
-      </div>
+      <NameSearch id="tool-search" list="tool-names" count={tools.length} noun="tool" />
       <ul id="tool-names">
         {tools.map((tool) => (
           <li>

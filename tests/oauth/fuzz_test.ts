@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { problemOf } from "../../server/access/redirect_uris.ts";
 import { answerOf, modern, post } from "../mcp/support.ts";
 import { onEachDatabase } from "../support/databases.ts";
+import { Random } from "../support/random.ts";
 import {
   countIssued,
   goodRequest,
@@ -15,17 +16,6 @@ import {
 // Endpoints that anybody may ask: whatever comes, there is no 5xx, no markup of the sender's, and nothing issued.
 
 const rounds = 150; // of each endpoint
-
-/** Numbers that are the same in every run (mulberry32). */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 const mark = "fuzzmark";
 const hostile = [
@@ -80,21 +70,7 @@ const hostile = [
   ],
 ];
 
-class Fuzzer {
-  readonly #random: () => number;
-
-  constructor(seed: number) {
-    this.#random = makeRandom(seed);
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.#random() * limit);
-  }
-
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
-  }
-
+class Fuzzer extends Random {
   value(): string {
     const kind = this.below(4);
     if (kind > 0) return this.pick(hostile);

@@ -8,6 +8,7 @@ import {
   type Watch,
 } from "../../server/upstream/answer.ts";
 import { OutcomeScan } from "../../server/upstream/outcome_scan.ts";
+import { Random } from "../support/random.ts";
 import { watchFor } from "./support.ts";
 
 type Id = NonNullable<Watch["id"]>;
@@ -170,35 +171,10 @@ Deno.test("what is nested more deeply than is read is not JSON", () => {
   assert.equal(scanned([nested(1000)]), notJson);
 });
 
-/** Numbers in [0, 1) that are the same in each run. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = Math.imul(state ^ state >>> 15, state | 1) + 0x6d2b79f5 | 0;
-    let mixed = Math.imul(state ^ state >>> 15, state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ mixed >>> 7, mixed | 61);
-    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Makes documents that are mostly answers, spelt in every way that JSON has. */
-class Documents {
-  readonly #random: () => number;
-
-  constructor(seed: number) {
-    this.#random = random(seed);
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.#random() * limit);
-  }
-
-  pick<T>(...of: T[]): T {
-    return of[this.below(of.length)]!;
-  }
-
+class Documents extends Random {
   document(): string {
-    if (this.below(10) > 0) return this.pick("", "", "\ufeff", " ") + this.#message() + this.#blank();
+    if (this.below(10) > 0) return this.pick(["", "", "\ufeff", " "]) + this.#message() + this.#blank();
     return `[${Array.from({ length: this.below(4) }, () => this.#message()).join(",")}]`;
   }
 
@@ -206,21 +182,21 @@ class Documents {
   damaged(bytes: Uint8Array): Uint8Array {
     const at = this.below(bytes.length);
     const instead = [[], [bytes[at]!, bytes[at]!], [this.below(256)], [
-      this.pick(...encoder.encode('{}[]",:\\tf0-.e')),
+      this.pick([...encoder.encode('{}[]",:\\tf0-.e')]),
     ]];
-    return Uint8Array.from([...bytes.subarray(0, at), ...this.pick(...instead), ...bytes.subarray(at + 1)]);
+    return Uint8Array.from([...bytes.subarray(0, at), ...this.pick([...instead]), ...bytes.subarray(at + 1)]);
   }
 
   #message(): string {
-    const names = this.below(5) > 0 ? ["id", this.pick("result", "result", "error")] : [];
+    const names = this.below(5) > 0 ? ["id", this.pick(["result", "result", "error"])] : [];
     return this.#object([...names, ...this.#names(4)], (name) => {
-      if (name === "id") return this.pick("1", "1", '"1"', '"\\u0031"', "1.0", "2", "null", "{}", "true");
+      if (name === "id") return this.pick(["1", "1", '"1"', '"\\u0031"', "1.0", "2", "null", "{}", "true"]);
       if (name === "error") return this.#object(this.#names(3, "message"), () => this.#value(2));
       if (name !== "result") return this.#value(2);
       return this.#object(this.#names(4, "isError", "content", "content"), (inner) => {
-        if (inner !== "content") return this.pick("true", "true", "false", this.#value(2));
+        if (inner !== "content") return this.pick(["true", "true", "false", this.#value(2)]);
         const first = this.#object(this.#names(3, "text"), () => this.#value(1));
-        return `[${this.#blank()}${this.pick(first, this.#value(1))}]`;
+        return `[${this.#blank()}${this.pick([first, this.#value(1)])}]`;
       });
     });
   }
@@ -239,7 +215,7 @@ class Documents {
       ...more,
       ...more,
     ];
-    return Array.from({ length: this.below(limit + 1) }, () => this.pick(...all));
+    return Array.from({ length: this.below(limit + 1) }, () => this.pick([...all]));
   }
 
   #object(names: string[], value: (name: string) => string): string {
@@ -256,9 +232,19 @@ class Documents {
       return `[${Array.from({ length: this.below(4) }, () => this.#value(depth - 1)).join(" , ")}]`;
     }
     if (kind > 3) {
-      return this.#spelt(this.pick("", "text", "é😀漢", '"\\', "\n\t\b\f\r/", "]}", "\ud800", "isError"));
+      return this.#spelt(this.pick(["", "text", "é😀漢", '"\\', "\n\t\b\f\r/", "]}", "\ud800", "isError"]));
     }
-    return this.pick("true", "false", "null", "0", "-0", "1e5", "1.50E-3", "-12.25", "123456789012345678901");
+    return this.pick([
+      "true",
+      "false",
+      "null",
+      "0",
+      "-0",
+      "1e5",
+      "1.50E-3",
+      "-12.25",
+      "123456789012345678901",
+    ]);
   }
 
   /** A text with some of its characters as escapes. */
@@ -268,14 +254,14 @@ class Documents {
       const code = unit.charCodeAt(0).toString(16).padStart(4, "0");
       const surrogate = unit >= "\ud800" && unit <= "\udfff";
       spelt += this.below(5) === 0 || surrogate
-        ? `\\u${this.pick(code, code.toUpperCase())}`
+        ? `\\u${this.pick([code, code.toUpperCase()])}`
         : JSON.stringify(unit).slice(1, -1);
     }
     return `"${spelt}"`;
   }
 
   #blank(): string {
-    return this.pick("", "", "", " ", "\n", "\t \r\n");
+    return this.pick(["", "", "", " ", "\n", "\t \r\n"]);
   }
 }
 

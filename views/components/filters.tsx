@@ -1,4 +1,5 @@
 import type { Child } from "hono/jsx";
+import { plural } from "../format.ts";
 import { type Choice, Options } from "./form.tsx";
 
 /**
@@ -84,5 +85,24 @@ export function PillInput({ label, name, value }: { label: string; name: string;
       <label for={id}>{`${label}:`}</label>
       <input id={id} name={name} type="date" value={value} />
     </span>
+  );
+}
+
+/** Narrows the list with the id `list` by what its entries are called, as one types; nothing without scripts. */
+export function NameSearch(
+  { id, list, count, noun }: { id: string; list: string; count: number; noun: string },
+) {
+  return (
+    <div class="js-only">
+      <label class="hidden" for={id}>Search {noun}s</label>
+      <input
+        class="control"
+        type="search"
+        id={id}
+        placeholder={`Search ${plural(count, noun)}`}
+        data-filter={list}
+        autocomplete="off"
+      />
+    </div>
   );
 }
