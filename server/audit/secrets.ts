@@ -20,9 +20,7 @@ const bookmarks = words("page next continuation progress");
 /** Names that end so say something about a secret, they do not hold it: `token_type`, `password_policy`. */
 const aboutWords = words(
   "type types count counts limit limits budget usage name names url uri endpoint endpoints expiry expires " +
-    "expiration at in length size policy hint method methods scheme supported required enabled index server servers " +
-    // actions: `API_KEY_CREATE`
-    "create update delete list get revoke",
+    "expiration at in length size policy hint method methods scheme supported required enabled index server servers",
 );
 const endsSecret =
   /(?:password|passwd|passphrase|secret|token|apikey|accesskey|privatekey|secretkey|authorization|cookie|credentials?)$/;

@@ -58,12 +58,12 @@ const secretNames = (
   "access_key accessKey AWS_SECRET_ACCESS_KEY private_key privateKey ssh_key signing_key encryptionKey master_key " +
   "authorization Authorization proxy-authorization cookie Cookie cookies set-cookie Set-Cookie credential " +
   "credentials db.credentials awsCredentials creds jwt JWT bearer otp totp secret_id service_key accesstoken " +
-  "clientsecret privatekey X-Auth-Token x-amz-security-token secret_key secretKey"
+  "clientsecret privatekey X-Auth-Token x-amz-security-token secret_key secretKey tokenList secret_list apiKeyList"
 ).split(" ");
 
 const ordinaryNames = (
   "name title key keys keyId key_id api_key_id token_id user id primaryKey foreign_key publicKey keyboard monkey " +
-  "API_KEY_CREATE token_type tokenType token_count tokenCount token_endpoint token_limit tokenizer passport compass bypass " +
+  "token_type tokenType token_count tokenCount token_endpoint token_limit tokenizer passport compass bypass " +
   "password_policy passwordHint secretary secret_name cookie_policy cookieName author authors authored " +
   "nextPageToken next_token page_token pageToken continuationToken progressToken token_usage auth_method " +
   "authorization_endpoint authorization_server authorization_servers authorization_url expires_in signature headers env q query text content data url"
