@@ -103,7 +103,7 @@ export class Holders {
     this.#drop(slot);
     const { held } = await this.#find(slot);
     if (held === null || held.row.state !== "ok") throw this.#missing(target, held);
-    if (!askedFor(target, held).every((header) => isAmong(refusal.used, header))) return !refusal.again;
+    if (!askedFor(target, held).every((header) => isAmong(refusal.used, header))) return true;
     if (refusal.status === 403) {
       return target.actsForItself ? false : await this.#outOfScope(target, slot, { held, refusal });
     }

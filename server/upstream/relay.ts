@@ -77,7 +77,7 @@ export async function relay(
   try {
     let exchange = await sent(send(outbound, target, request), request);
     request.seen(exchange.status);
-    if ((exchange.status === 401 || exchange.status === 403) && request.renew !== undefined) {
+    if (exchange.status === 401 || exchange.status === 403) {
       exchange = await sendAgain({ outbound, target, request, exchange });
     }
     checkHead(target, exchange, request);
@@ -117,32 +117,31 @@ function sent(sending: Promise<OutboundExchange>, request: RelayRequest): Promis
  * Sends a message once more where there is another credential for it: it was refused before anything was done with
  * it, and nothing of an answer has been passed on.
  */
-async function sendAgain({ outbound, target, request, exchange }: Sent): Promise<OutboundExchange> {
-  const credential = await renewed(request, exchange, false);
-  if (credential === null) return exchange;
-  const again = await send(outbound, target, { ...request, credential });
-  request.seen(again.status);
-  // It has no other credential now, but may know whom the client has to ask.
-  if (again.status === 401 || again.status === 403) await renewed({ ...request, credential }, again, true);
-  return again;
+async function sendAgain(
+  { outbound, target, request: { renew, ...request }, exchange }: Sent,
+): Promise<OutboundExchange> {
+  for (let sends = 1;; sends++) {
+    const { status } = exchange;
+    if (renew === undefined || (status !== 401 && status !== 403)) return exchange;
+    discard(exchange);
+    const challenge = exchange.header("www-authenticate");
+    // Asked after the last time too: it may know whom the client has to ask.
+    const credential = await renew({ used: request.credential, status, challenge, again: sends > 1 });
+    if (credential === null || sends === mostSends) return exchange;
+    request = { ...request, credential };
+    exchange = await send(outbound, target, request);
+    request.seen(exchange.status);
+  }
 }
+
+/** What was renewed for this message may be replaced by somebody else before it arrives, once. */
+const mostSends = 3;
 
 interface Sent {
   outbound: Outbound;
   target: RelayTarget;
   request: RelayRequest;
   exchange: OutboundExchange;
-}
-
-async function renewed(
-  { renew, credential: used }: RelayRequest,
-  exchange: OutboundExchange,
-  again: boolean,
-): Promise<readonly Header[] | null> {
-  discard(exchange);
-  const { status } = exchange;
-  if (renew === undefined || (status !== 401 && status !== 403)) return null;
-  return await renew({ used, status, challenge: exchange.header("www-authenticate"), again });
 }
 
 function send(outbound: Outbound, target: RelayTarget, request: RelayRequest): Promise<OutboundExchange> {

@@ -121,3 +121,28 @@ Deno.test("the era that a server speaks is kept with its lists", async () => {
     });
   }
 });
+
+Deno.test("a token that was replaced twice while a call was under way is taken as it is in the end", async () => {
+  for (const [last, works] of [[3, true], [9, false]] as const) {
+    const seen: string[] = [];
+    let replaced = () => Promise.resolve();
+    await using fixture = await startFixture({
+      guard: async (request) => {
+        const token = request.headers.get("authorization") ?? "";
+        seen.push(token);
+        if (token === `Bearer token-${last}`) return undefined;
+        await replaced();
+        return new Response("Not this one", { status: 401 });
+      },
+    });
+    await withMesh(async (mesh) => {
+      const to = await personalSite(mesh, fixture.url);
+      replaced = () => connectPerson(mesh, to, `token-${seen.length + 1}`);
+      await connectPerson(mesh, to, "token-1");
+      const answer = await post(to, modern("tools/call", { name: "echo", arguments: { text: "x" } }));
+      assert.equal(answer.status, works ? 200 : 502);
+      assert.equal((await answerOf(answer)).result?.content[0].text, works ? "x" : undefined);
+      assert.deepEqual(seen, [1, 2, 3].map((number) => `Bearer token-${number}`));
+    });
+  }
+});
