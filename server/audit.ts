@@ -31,6 +31,8 @@ export interface AuditOptions {
   databaseUrl?: string;
   /** Bytes that wait before there is such a thread; 64 MiB by default. */
   threadBacklogBytes?: number;
+  /** Milliseconds after which a thread that is not needed any more is given up; 20 s by default. */
+  threadIdleMs?: number;
 }
 
 const defaultBacklogBytes = 256 * 1024 * 1024;
@@ -57,8 +59,8 @@ export class Audit {
     const maxBacklog = options.maxBacklogBytes ?? defaultBacklogBytes;
     const { db, log, databaseUrl } = options;
     const threadUrl = databaseUrl !== undefined && runsInThread(db) ? databaseUrl : null;
-    const threadBacklog = options.threadBacklogBytes;
-    this.#mover = new Mover({ db, journal, log, maxBacklog, threadUrl, threadBacklog });
+    const { threadBacklogBytes: threadBacklog, threadIdleMs } = options;
+    this.#mover = new Mover({ db, journal, log, maxBacklog, threadUrl, threadBacklog, threadIdleMs });
     this.#retention = new Retention({
       db: options.db,
       log: options.log,

@@ -53,6 +53,8 @@ export interface MoverParts {
   threadUrl?: string | null;
   /** Bytes that wait before there is such a thread. */
   threadBacklog?: number | undefined;
+  /** Milliseconds after which a thread that is not needed any more is given up. */
+  threadIdleMs?: number | undefined;
 }
 
 /** Moves lines from the journal into the database in the background, in small batches. */
@@ -64,6 +66,7 @@ export class Mover {
   readonly #timeoutMs: number;
   readonly #threadUrl: string | null;
   readonly #threadBacklog: number;
+  readonly #threadIdleMs: number;
   readonly #flushes = new Set<Waiter>();
   readonly #rooms = new Set<Waiter>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -75,6 +78,7 @@ export class Mover {
   #closing = false;
   #thread: InsertThread | null = null;
   #threadIdle: ReturnType<typeof setTimeout> | undefined;
+  #threadSpent = false;
   #threadFailedUntil = 0;
 
   constructor(parts: MoverParts) {
@@ -85,6 +89,7 @@ export class Mover {
     this.#timeoutMs = parts.timeoutMs ?? insertTimeoutMs;
     this.#threadUrl = parts.threadUrl ?? null;
     this.#threadBacklog = parts.threadBacklog ?? threadBacklog;
+    this.#threadIdleMs = parts.threadIdleMs ?? threadIdleMs;
   }
 
   /** Bytes that wait in the journal. */
@@ -191,15 +196,26 @@ export class Mover {
     const enough = this.#flushes.size > 0
       ? Math.min(awaitedBacklog, this.#threadBacklog)
       : this.#threadBacklog;
-    if (this.#threadUrl === null || backlog < enough) return this.#thread;
+    if (this.#threadUrl === null || backlog < enough) {
+      if (this.#threadSpent) this.#endThread();
+      return this.#thread;
+    }
     if (this.#thread === null && performance.now() < this.#threadFailedUntil) return null;
     clearTimeout(this.#threadIdle);
-    this.#threadIdle = setTimeout(() => this.#endThread(), threadIdleMs);
+    this.#threadSpent = false;
+    this.#threadIdle = setTimeout(() => this.#spendThread(), this.#threadIdleMs);
     return this.#thread ??= new InsertThread(this.#threadUrl);
+  }
+
+  /** Gives the thread up, between two of its batches: one that is ended within a batch looks like one that failed. */
+  #spendThread(): void {
+    if (this.#running) this.#threadSpent = true;
+    else this.#endThread();
   }
 
   #endThread(): void {
     clearTimeout(this.#threadIdle);
+    this.#threadSpent = false;
     this.#thread?.close();
     this.#thread = null;
   }

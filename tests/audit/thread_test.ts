@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { InsertThread } from "../../server/audit/insert_thread.ts";
+import { Log } from "../../server/log.ts";
 import { withDatabase } from "../support/databases.ts";
 import { entry, lineOf, openAudit, requestIds, withFolder, withoutTable } from "./support.ts";
 
@@ -53,6 +54,25 @@ Deno.test("audit: much that waits is all moved, with and without a thread of its
         await audit.close();
       }));
   }
+});
+
+Deno.test("audit: a thread is given up between its groups, so that no group fails with it", async () => {
+  const told: string[] = [];
+  const log = new class extends Log {
+    override debug(message: string): void {
+      told.push(message);
+    }
+  }("silent");
+  await withDatabase("sqlite", (url) =>
+    withFolder(url, async (db, dir) => {
+      const threads = { databaseUrl: url, threadBacklogBytes, threadIdleMs: 1 };
+      const audit = await openAudit(db, dir, { log, ...threads });
+      for (const id of ids(4000)) assert.equal(audit.record(entry(id)), undefined);
+      await audit.flush();
+      assert.deepEqual(await requestIds(db), ids(4000));
+      await audit.close();
+    }));
+  assert.deepEqual(told, []);
 });
 
 Deno.test("audit: where a thread cannot write, the rows are moved without it", async () => {
