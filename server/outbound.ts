@@ -3,6 +3,7 @@ import type { Message } from "./outbound/connection.ts";
 import { type DialSettings, systemResolve } from "./outbound/dial.ts";
 import { OutboundError } from "./outbound/errors.ts";
 import { follow, type OutboundInit } from "./outbound/follow.ts";
+import type { Leaving } from "./outbound/leaving.ts";
 import { OutboundPolicy, type PolicyOptions } from "./outbound/policy.ts";
 import { Pool } from "./outbound/pool.ts";
 import { type Probe, probe } from "./outbound/probe.ts";
@@ -18,6 +19,7 @@ import {
 
 export type { OutboundExchange } from "./outbound/answer.ts";
 export { OutboundError, type OutboundStage } from "./outbound/errors.ts";
+export { CallerLeaving, type Leaving } from "./outbound/leaving.ts";
 export type { OutboundInit } from "./outbound/follow.ts";
 export { parseOutboundAllow } from "./outbound/policy.ts";
 export type { Probe, ProbeStep } from "./outbound/probe.ts";
@@ -110,7 +112,7 @@ export class Outbound {
   /** Makes a connection of its own and closes it unused: where that fails is a result, not an exception. */
   async probe(
     target: OutboundTarget,
-    bounds: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+    bounds: { timeoutMs?: number; signal?: Leaving | undefined } = {},
   ): Promise<Probe> {
     return await probe(target, this.#settings, { timeoutMs: connectTimeoutMs, ...bounds });
   }
@@ -126,7 +128,7 @@ export class Outbound {
   }
 }
 
-function aborted(target: OutboundTarget, signal: AbortSignal): OutboundError {
+function aborted(target: OutboundTarget, signal: Leaving): OutboundError {
   return new OutboundError(
     "aborted",
     `Cannot call "${target.origin}": the caller ended the exchange`,

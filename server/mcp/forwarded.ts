@@ -31,10 +31,10 @@ function pushGiven(headers: Headers, name: string, out: [string, string][]): boo
 
 /** The headers that tools/call repeats arguments in, known to us or not (M02). */
 function pushParameters(headers: Headers, out: [string, string][]): void {
-  // Going through all headers is the dearest step of a modern call, hence not for other methods.
-  for (const [name, value] of headers) {
+  // Going through all headers is the dearest step of a modern call, hence not for other methods and by no iterator.
+  headers.forEach((value, name) => {
     if (name.startsWith("mcp-param-")) out.push([name, value]);
-  }
+  });
 }
 
 function pushSession(passage: Passage, out: [string, string][]): void {

@@ -4,6 +4,7 @@ import { scopeToAsk } from "../access/scopes.ts";
 import { AppError, httpStatus } from "../errors.ts";
 import { LazyId } from "../ids.ts";
 import { describeError } from "../log.ts";
+import { CallerLeaving, type Leaving } from "../outbound.ts";
 import { CredentialNeeded } from "../upstream/holders.ts";
 import { relay, type Relayed, UpstreamFailure } from "../upstream/relay.ts";
 import { type Call, type Member, type Passage, type ProxyParts, recordCall } from "./call.ts";
@@ -185,8 +186,8 @@ async function sendOn(call: Call, tasks: TaskRule): Promise<Response> {
     if (relayed.status < 300) call.running.cancelledBy(call);
     return responseOf(call, relayed, true);
   }
-  const leaving = new AbortController();
-  const pending = exchange(call, tasks, leaving.signal);
+  const leaving = new CallerLeaving();
+  const pending = exchange(call, tasks, leaving);
   if (call.message.kind !== "request" || !takesEvents(call.request.headers)) {
     return responseOf(call, await pending, false);
   }
@@ -216,7 +217,7 @@ async function errorText(call: Call, error: unknown): Promise<string> {
   return await answer.text();
 }
 
-function exchange(call: Call, tasks: TaskRule, signal?: AbortSignal): Promise<Relayed> {
+function exchange(call: Call, tasks: TaskRule, signal?: Leaving): Promise<Relayed> {
   const { services, lifecycle, message } = call;
   const watch = new CallWatch(call, tasks);
   const headers = requestHeaders(call, call.modern, message.method);

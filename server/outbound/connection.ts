@@ -4,6 +4,7 @@ import { OutboundError, type OutboundStage } from "./errors.ts";
 import { headLength, Malformed, parseHead, type ResponseHead } from "./head.ts";
 import { certificateRefusal } from "./tls.ts";
 import { type Socket, Wire } from "./wire.ts";
+import type { Leaving } from "./leaving.ts";
 
 /** Who lends connections out: keeps the clock of their deadlines and hears how each exchange ended. */
 export interface Lender {
@@ -25,7 +26,7 @@ export interface Limits {
   /** From one received byte of the body to the next, while the caller waits for it. */
   idleTimeoutMs?: number | undefined;
   maxBodyBytes?: number | undefined;
-  signal?: AbortSignal | undefined;
+  signal?: Leaving | undefined;
 }
 
 /** A request ready to be sent: head with its empty line, and body. */

@@ -5,6 +5,7 @@ import type { OutboundPolicy } from "./policy.ts";
 import { certificateRefusal, type Lingering, TlsSocket } from "./tls.ts";
 import type { TlsIdentity } from "./tls_identity.ts";
 import type { Socket } from "./wire.ts";
+import type { Leaving } from "./leaving.ts";
 
 /** Where a connection goes: an origin, taken apart. */
 export interface Endpoint {
@@ -35,7 +36,7 @@ export type DialStep = "dns" | "connect" | "tls";
 /** How long making a connection may take, who may end it, and who hears of its steps. */
 export interface DialBounds {
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Leaving | undefined;
   readonly onStep?: ((step: DialStep, event: "begins" | "ended") => void) | undefined;
 }
 
@@ -94,7 +95,7 @@ const tooSlow = {
 /** One try to reach an endpoint, ended by its time-out or the caller's signal. */
 class Attempt {
   readonly #endpoint: Endpoint;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Leaving | undefined;
   readonly #onStep: DialBounds["onStep"];
 
   constructor(endpoint: Endpoint, { signal, onStep }: DialBounds) {

@@ -2,6 +2,7 @@ import { Connection, type Lender } from "./connection.ts";
 import { dial, type DialSettings, type Endpoint } from "./dial.ts";
 import { OutboundError } from "./errors.ts";
 import { Sending } from "./sending.ts";
+import type { Leaving } from "./leaving.ts";
 
 /** How many connections an origin may have, and how many of them may rest. */
 export interface PoolLimits {
@@ -12,7 +13,7 @@ export interface PoolLimits {
 /** How long making or getting a connection may take, and who may end it. */
 export interface OpenBounds {
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Leaving | undefined;
 }
 
 /** The connections to one origin with one TLS identity; `open` counts those in use, at rest and being made. */

@@ -1,6 +1,7 @@
 import { parseAddress } from "./addresses.ts";
 import { dial, type DialSettings, type DialStep, type Endpoint } from "./dial.ts";
 import { OutboundError } from "./errors.ts";
+import type { Leaving } from "./leaving.ts";
 
 /** One step on the way to a server: name resolution, TCP connection or TLS handshake, with its time. */
 export interface ProbeStep {
@@ -24,7 +25,7 @@ const stages = { dns: "dns", connect: "tcp", tls: "tls" } as const;
 export async function probe(
   endpoint: Endpoint,
   settings: DialSettings,
-  bounds: { timeoutMs: number; signal?: AbortSignal | undefined },
+  bounds: { timeoutMs: number; signal?: Leaving | undefined },
 ): Promise<Probe> {
   const times = new Map<DialStep, number>();
   let current: DialStep = "dns";

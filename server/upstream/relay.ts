@@ -1,6 +1,6 @@
 import { AppError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
-import { type Outbound, OutboundError, type OutboundExchange } from "../outbound.ts";
+import { type Leaving, type Outbound, OutboundError, type OutboundExchange } from "../outbound.ts";
 import { maxListLength, NotTheAnswer, readBeginning, TooLong, type Watch, wholeAnswer } from "./answer.ts";
 import type { Header } from "./credentials.ts";
 import { quote } from "./failure.ts";
@@ -40,7 +40,7 @@ export interface RelayRequest {
   readonly watch: Watch;
   /** Longest silence of the upstream in milliseconds, before the headers and between bytes; progress resets it. */
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Leaving | undefined;
   /** Called as soon as there is nothing to do but to wait for the answer. */
   readonly sent?: () => void;
   /** Told the upstream's HTTP status before anything of the answer is read. */
