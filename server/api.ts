@@ -6,7 +6,7 @@ import { findAction } from "./actions/mod.ts";
 import { AppError, httpStatus } from "./errors.ts";
 import { describeError } from "./log.ts";
 import { unauthorized } from "./mcp/guard.ts";
-import { isJson, isObject, readBody } from "./mcp/message.ts";
+import { isJson, isObject, parseJson, readBody } from "./mcp/message.ts";
 import type { Services } from "./services.ts";
 
 /** What the routes before this one have found out; `actor` is null where nobody is known to ask. */
@@ -66,9 +66,10 @@ async function readInput(request: Request): Promise<Record<string, unknown>> {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
-    throw new AppError("malformed", "Cannot read the request: its body is not JSON", { cause });
+    const what = "Cannot read the request: its body is not JSON, or nested too deeply";
+    throw new AppError("malformed", what, { cause });
   }
 }
 

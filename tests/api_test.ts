@@ -30,6 +30,11 @@ const json = (body: unknown): RequestInit => ({
   body: typeof body === "string" ? body : JSON.stringify(body),
 });
 
+/** Arrays within each other: to read them takes a time that grows with the square of their depth. */
+function nested(depth: number): string {
+  return `{"a":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+}
+
 onServices("api: an action is run and its output is the answer", async (services) => {
   await using upstream = startHostile(behaviours.good);
   const ask = mounted(services, await someone(services));
@@ -51,6 +56,7 @@ onServices("api: each failure has its status, code and sentence", async (service
   const cases: [string, Actor | null, string, RequestInit, number, string, RegExp][] = [
     ["nobody", null, create, json({}), 401, "unauthenticated", /token/],
     ["not JSON", ann, create, json("{"), 400, "malformed", /not JSON/],
+    ["too deep", bob, create, json(nested(50_000)), 400, "malformed", /nested too deeply/],
     ["no object", ann, create, json("[]"), 400, "malformed", /not a JSON object/],
     ["null", ann, create, json("null"), 400, "malformed", /not a JSON object/],
     ["no type", ann, create, { method: "POST" }, 415, "unsupported_media_type", /application\/json/],

@@ -137,6 +137,11 @@ class Writer {
     return text.length <= this.#reach ? textForLog(near) : textForLog(near, text.length);
   }
 
+  /** No connection has a longer one than is read, and its cut could go through a secret. */
+  #url(url: string): string {
+    return url.length > maxString ? `[${url.length} characters]` : this.#plain(publicUrl(url));
+  }
+
   #object(value: object, secret: boolean): void {
     if (ArrayBuffer.isView(value)) return this.#string(`[${value.byteLength} bytes]`);
     if (value instanceof Date) return this.#string(secret ? mask : String(value));
@@ -164,14 +169,17 @@ class Writer {
 
   #members(object: Record<string, unknown>, secret: boolean): void {
     this.#put("{");
-    const names = Object.keys(object).filter((name) => isData(object[name]));
+    const names = Object.keys(object);
     const spoken = namedSecret(object);
-    for (const [count, name] of names.entries()) {
+    let count = 0;
+    for (const [at, name] of names.entries()) {
+      if (!isData(object[name])) continue;
       if (count > 0) this.#put(",");
       if (count === maxKeys || this.#left <= 0) {
-        this.#put(`"…":"[${names.length - count} more]"`);
+        this.#put(`"…":"[${names.length - at} more]"`);
         break;
       }
+      count++;
       this.#string(this.#plain(name).slice(0, maxName));
       this.#put(":");
       this.#member(name, object[name], secret || (spoken && name === "value"));
@@ -181,10 +189,8 @@ class Writer {
 
   #member(name: string, value: unknown, secret: boolean): void {
     if (secret || holdsSecrets(name, value)) return this.#value(value, true);
-    if (name === "connection_url" && typeof value === "string") {
-      return this.#string(this.#plain(publicUrl(value)));
-    }
-    if (name === "oauth_config" && value) return this.#value(withoutOauthSecrets(value), false);
+    if (name === "connection_url" && typeof value === "string") return this.#string(this.#url(value));
+    if (name === "oauth_config" && value) return this.#value(withoutOauthSecrets(value, maxKeys + 1), false);
     this.#value(value, namesSecret(name) && !isHarmless(name, value));
   }
 }

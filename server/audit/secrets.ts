@@ -70,13 +70,18 @@ export function holdsSecrets(name: string, value: unknown): boolean {
   return holders.has(name) && typeof value === "object";
 }
 
-/** An `oauth_config` with all masked but its settings, also what it does not have: a misspelt secret is one. */
-export function withoutOauthSecrets(config: object): Record<string, unknown> {
+/**
+ * The first members of an `oauth_config` with all masked but its settings, also what it does not have: a misspelt
+ * secret is one.
+ */
+export function withoutOauthSecrets(config: object, most: number): Record<string, unknown> {
+  const members = config as Record<string, unknown>;
   return Object.fromEntries(
-    Object.entries(config).map(([name, value]) => [
-      name,
-      value === null || (oauthSettings.has(name) && typeof value !== "object") ? value : mask,
-    ]),
+    Object.keys(config).slice(0, most).map((name) => {
+      const value = members[name];
+      const open = value === null || (oauthSettings.has(name) && typeof value !== "object");
+      return [name, open ? value : mask];
+    }),
   );
 }
 

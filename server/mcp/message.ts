@@ -1,5 +1,7 @@
 import { AppError } from "../errors.ts";
-import { isRawNumber, parseExactly, type RawNumber, TooDeep } from "../upstream/json.ts";
+import { isRawNumber, parseExactly, parseJson, type RawNumber, TooDeep } from "../upstream/json.ts";
+
+export { parseJson };
 
 /** A JSON-RPC id as it came; null where a message has none or none that can be answered. */
 export type MessageId = string | number | RawNumber | null;

@@ -217,8 +217,17 @@ Deno.test("redaction: what is kept is bounded in size, depth and breadth, and st
     "x".repeat(20_000_000),
     "x ".repeat(10_000_000),
     Array.from({ length: 300_000 }, (_, i) => ({ i })),
+    { connection_url: `https://x.test/?${"a&".repeat(20_000_000)}` },
+    { connection_url: `https://x.test/${"a/".repeat(20_000_000)}` },
+    { oauth_config: Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [`a${i}`, { i }])) },
   ];
   for (const value of hostile) assert.ok(JSON.stringify(kept(value)).length > 10);
+});
+
+Deno.test("redaction: an address too long to be one is not looked into, and nothing of it is shown", () => {
+  const url = (length: number) => `https://x.test/${opaque}/`.padEnd(length, "a/");
+  assert.deepEqual(kept({ connection_url: url(2048) }), { connection_url: url(2048) });
+  assert.deepEqual(kept({ connection_url: url(2049) }), { connection_url: "[2049 characters]" });
 });
 
 Deno.test("redaction: the short way and the long way agree", () => {
