@@ -37,7 +37,9 @@ export const createConnection = defineAction({
 export const listConnections = defineAction({
   name: "COLLECTION_CONNECTIONS_LIST",
   title: "List connections",
-  description: "Lists the organization's connections with their tools, newest first unless told otherwise.",
+  description:
+    "Lists the organization's connections with their tools, newest first unless told otherwise; fewer " +
+    "than the limit at once where their servers list very much.",
   readOnly: true,
   input: listInput.extend({
     binding: z.union([

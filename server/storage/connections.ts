@@ -138,7 +138,13 @@ export async function findTitle(db: Db, organizationId: string, id: string): Pro
   return row?.title ?? null;
 }
 
-/** One page of an organization's connections, newest first unless told, and how many match in all. */
+/** Characters of what servers list in one page: they may list megabytes each, and a page is held in memory whole. */
+const maxPageLength = 16_000_000;
+
+/**
+ * One page of an organization's connections, newest first unless told, and how many match in all. It ends early, but
+ * not before its first, where what they list would be too much at once.
+ */
 export async function list(
   db: Db,
   organizationId: string,
@@ -147,10 +153,19 @@ export async function list(
   const matching = db.selectFrom("connections").where("organization_id", "=", organizationId)
     .where(whereOf(input.where, fields)).where(hasTools(organizationId, input.binding ?? []));
   const { count } = await matching.select((eb) => eb.fn.countAll().as("count")).executeTakeFirstOrThrow();
-  const rows = await matching.selectAll()
-    .orderBy(orderOf(input.orderBy, fields, { field: "created_at", direction: "desc" }))
-    .limit(input.limit).offset(input.offset).execute();
+  const page = matching.orderBy(orderOf(input.orderBy, fields, { field: "created_at", direction: "desc" }))
+    .offset(input.offset);
+  const listed = sql<number>`coalesce(length(tools), 0) + coalesce(length(resources), 0) +
+    coalesce(length(prompts), 0)`;
+  const lengths = await page.select(listed.as("length")).limit(input.limit).execute();
+  const rows = await page.selectAll().limit(fitting(lengths)).execute();
   return { rows, totalCount: Number(count) };
+}
+
+function fitting(rows: readonly { length: number }[]): number {
+  let left = maxPageLength;
+  const full = rows.findIndex(({ length }) => (left -= Number(length)) < 0);
+  return Math.max(1, full < 0 ? rows.length : full);
 }
 
 /** What a person is told of a connection that they may give a credential for. */

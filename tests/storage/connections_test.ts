@@ -227,6 +227,17 @@ onEachDatabase("connections: pages neither overlap nor skip, in any offered orde
   });
 });
 
+onEachDatabase("connections: a page ends early where servers list megabytes", async (_t, url) => {
+  const tools = Array.from({ length: 60 }, (_, i) => `${i}`.padEnd(100_000, "x"));
+  const large = ["conn_a", "conn_b", "conn_c", "conn_d"].map((id) => ({ id, title: id, tools }));
+  await withRows(url, large, async (db) => {
+    const from = (offset: number) => ids(db, { offset, orderBy: [{ field: ["title"], direction: "asc" }] });
+    assert.deepEqual(await from(0), ["conn_a", "conn_b"]);
+    assert.deepEqual(await from(2), ["conn_c", "conn_d"]);
+    assert.deepEqual(await from(4), []);
+  });
+});
+
 onEachDatabase("connections: a binding finds those that have all its tools", async (_t, url) => {
   await withRows(url, samples, async (db) => {
     assert.deepEqual((await ids(db, {}, ["search"])).sort(), ["conn_a", "conn_b"]);
