@@ -29,7 +29,7 @@ function allowedByRole(actor: Actor, resource: string, action: string): boolean 
 
 /** Action entries apply to a resource from its own id, its kind and `*`. */
 function grants(permissions: Permissions, resource: string, action: string): boolean {
-  const granted = (entries: readonly string[]) => entries.some((entry) => matches(entry, resource, action));
+  const granted = (entries: readonly string[]) => allows(entries, resource, action);
   return granted(entriesOf(permissions, resource)) || granted(entriesOf(permissions, "*")) ||
     granted(entriesOf(permissions, kindOf(resource)));
 }
@@ -56,18 +56,29 @@ function entriesOf(permissions: Permissions, resource: string): readonly string[
  * `*` alone is every action. Inside an entry it is a wildcard for management tools, prompts and resources;
  * a connection's tool name is taken literally, as an upstream may name a tool anything.
  */
-function matches(entry: string, resource: string, action: string): boolean {
-  if (entry === "*" || entry === action) return true;
-  if (!entry.includes("*")) return false;
-  const wild = resource === "self" || /^(prompt|resource):/.test(entry);
-  return wild && matchesGlob(entry, action);
+function allows(entries: readonly string[], resource: string, action: string): boolean {
+  if (entries.includes("*") || entries.includes(action)) return true;
+  return entries.some((entry) => {
+    const star = entry.indexOf("*");
+    if (star < 0) return false;
+    const wild = resource === "self" || entry.startsWith("resource:") || entry.startsWith("prompt:");
+    return wild && action.startsWith(entry.slice(0, star)) && matchesGlob(entry, action);
+  });
+}
+
+/** The most entries with a wildcard inside that may be given for one resource: each is tried in turn. */
+export const maxPatterns = 100;
+
+/** True where no more entries than that have a wildcard inside. */
+export function hasFewPatterns(entries: readonly string[]): boolean {
+  return entries.filter((entry) => entry !== "*" && entry.includes("*")).length <= maxPatterns;
 }
 
 /** Matches `*` against any run of characters, in time linear in both lengths times the number of stars. */
 function matchesGlob(pattern: string, text: string): boolean {
   const [head = "", ...rest] = pattern.split("*");
   const tail = rest.pop() ?? "";
-  if (!text.startsWith(head) || !text.endsWith(tail) || text.length < head.length + tail.length) return false;
+  if (!text.endsWith(tail) || text.length < head.length + tail.length) return false;
   let from = head.length;
   for (const part of rest) {
     const at = text.indexOf(part, from);

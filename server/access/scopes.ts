@@ -5,6 +5,8 @@ import { baseScope } from "./resource_urls.ts";
 const maxActions = 50;
 /** So many of the actions that a client has are named again when it is told that it needs more. */
 const maxRepeated = 20;
+/** A longer challenge is none that a header holds and a client could ask with. */
+const maxText = 4096;
 
 /** What a client asks for; scopes that this server does not know count for nothing (AS20, Q-12, Q-13). */
 export interface Scope {
@@ -41,7 +43,8 @@ function actionOf(scope: string): string | null {
 
 /**
  * The scope with which a client would be allowed these actions on a resource, where the person may but has not
- * allowed them to the client; null otherwise. It repeats what the client has (RS08, Q-14).
+ * allowed them to the client; null otherwise, and where they are too many to be asked for. It repeats what the client
+ * has (RS08, Q-14).
  */
 export function scopeToAsk(
   actor: Actor,
@@ -49,5 +52,6 @@ export function scopeToAsk(
 ): string | null {
   if (!lacksConsent(actor, resource, actions)) return null;
   const had = actor.limits?.[resource] ?? [];
-  return scopeText([...new Set([...(had.length <= maxRepeated ? had : []), ...actions])]);
+  const text = scopeText([...new Set([...(had.length <= maxRepeated ? had : []), ...actions])]);
+  return text.length <= maxText ? text : null;
 }

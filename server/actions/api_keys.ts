@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Actor } from "../access/actor.ts";
 import { apiKeyPrefix, hashToken } from "../access/identify.ts";
-import { covers, isManager, mayGrant } from "../access/policy.ts";
+import { covers, hasFewPatterns, isManager, maxPatterns, mayGrant } from "../access/policy.ts";
 import { type Permissions, readOnlyManagement } from "../access/roles.ts";
 import { AppError } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
@@ -46,7 +46,8 @@ export const permissionsField = atMost(
       "a resource is 'self', 'conn_...', 'gw_...' or '*'",
     ),
     z.array(z.string().min(1, "an action is not empty").max(2100, "an action has at most 2100 characters"))
-      .max(maxActions, `a resource has at most ${maxActions} actions`),
+      .max(maxActions, `a resource has at most ${maxActions} actions`)
+      .refine(hasFewPatterns, `a resource has at most ${maxPatterns} actions with a '*' inside`),
   ).refine(
     (value) => JSON.stringify(value).length <= maxPermissions,
     `they must not be longer than ${maxPermissions} characters of JSON`,

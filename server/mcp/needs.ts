@@ -75,7 +75,7 @@ export function neededActions({ kind, method, params }: Message): string[] {
     case "completion/complete":
       return [completionAction(params.ref)];
     case "subscriptions/listen":
-      return subscribedResources(params).map((uri) => `resource:${uri}`);
+      return subscribedActions(params);
     default:
       return ["*"];
   }
@@ -87,9 +87,13 @@ function completionAction(ref: unknown): string {
   return "*";
 }
 
-function subscribedResources(params: Record<string, unknown>): unknown[] {
+/** Of each resource; more than can be looked at one by one, or named in an answer, take everything. */
+const maxSubscribed = 1000;
+
+function subscribedActions(params: Record<string, unknown>): string[] {
   const uris = isObject(params.notifications) ? params.notifications.resourceSubscriptions : undefined;
-  return Array.isArray(uris) ? uris : [];
+  if (!Array.isArray(uris)) return [];
+  return uris.length > maxSubscribed ? ["*"] : uris.map((uri) => `resource:${uri}`);
 }
 
 /** The first action that the actor lacks for a message; null where everything is allowed. */
@@ -120,6 +124,9 @@ export function anyListFilter(actor: Actor, connectionId: string): ListFilter | 
   return (result) => Object.values(lists).map((list) => filterList(list, result, allowed)).includes(true);
 }
 
+/** So many items of one answer are looked at, one by one; what comes behind them is left out. */
+const maxListed = 10_000;
+
 function filterList(
   { member, action }: List,
   result: Record<string, unknown>,
@@ -127,7 +134,7 @@ function filterList(
 ): boolean {
   const items = result[member];
   if (!Array.isArray(items)) return false;
-  result[member] = items.filter((item) => isObject(item) && allowed(action(item)));
+  result[member] = items.slice(0, maxListed).filter((item) => isObject(item) && allowed(action(item)));
   if ("cacheScope" in result) result.cacheScope = "private";
   return true;
 }

@@ -47,7 +47,7 @@ function opening(call: Call, why: AppError): Response | null {
     case "ping":
       return resultOf(call, {});
     case "tools/list": {
-      const result: Result = { tools: target.tools ?? [], ...modern ? uncached : {} };
+      const result: Result = { tools: target.tools() ?? [], ...modern ? uncached : {} };
       listFilter(call.actor, target.id, message)?.(result);
       return resultOf(call, result);
     }

@@ -1,5 +1,6 @@
 import type { Session } from "../access/identify.ts";
 import { ResourceUrls } from "../access/resource_urls.ts";
+import { hasFewPatterns } from "../access/policy.ts";
 import type { Permissions } from "../access/roles.ts";
 import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
@@ -193,7 +194,8 @@ function problemOf(permissions: Permissions, resource: string): string | null {
   const actions = Object.hasOwn(permissions, resource) ? permissions[resource] ?? [] : [];
   if (actions.length === 0) return "Choose at least one thing that the application may do";
   if (Object.keys(permissions).length > 1) return "A token is for one resource";
-  if (actions.some((action) => action === "" || action.length > 2100) || actions.length > 1000) {
+  const odd = actions.some((action) => action === "" || action.length > 2100);
+  if (odd || actions.length > 1000 || !hasFewPatterns(actions)) {
     return "There are too many tools, or one of them has no name";
   }
   return null;

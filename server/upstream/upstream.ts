@@ -51,12 +51,14 @@ export interface RelayTarget {
   /** `legacy` for a server that is known to speak nothing after the handshake era; null where that is not known. */
   readonly era: "legacy" | null;
   readonly target: OutboundTarget;
-  /** What the upstream listed last; null where it never answered. */
-  readonly tools: connections.ParsedConnection["tools"];
+  /** What the upstream listed last; null where it never answered. It is few calls that read them. */
+  readonly tools: () => connections.ParsedConnection["tools"];
 }
 
 interface Known {
   readonly target: RelayTarget;
+  /** About how many characters it holds. */
+  readonly size: number;
   readonly version: number;
   /** When the database was last asked, in milliseconds of `performance.now()`. */
   checkedAt: number;
@@ -67,6 +69,10 @@ const firstModern = "2026-07-28";
 
 /** What an id can look like; a database takes offence at some of the rest. */
 const idShape = /^[\w-]{1,64}$/;
+
+/** Of all targets that are known: a server may list megabytes. */
+const maxKnown = 64 * 1024 * 1024;
+const usualSize = 1024;
 
 /** How long a target is taken as it is: a change made by another process takes effect within a second. */
 const validMs = 800;
@@ -112,7 +118,11 @@ export interface Refusal {
 export class Upstream {
   readonly #services: UpstreamServices;
   /** By connection; an id is that of one organization. */
-  readonly #known = new LRUCache<string, Known>({ max: 10_000 });
+  readonly #known = new LRUCache<string, Known>({
+    max: 10_000,
+    maxSize: maxKnown,
+    sizeCalculation: ({ size }) => size,
+  });
   readonly #loading = new Map<string, Promise<RelayTarget | null>>();
   readonly #holders: Holders;
   readonly #extras: Extras;
@@ -213,7 +223,7 @@ export class Upstream {
     const target = await this.target(organizationId, connectionId);
     const peer = await this.peerFor(connectionId, organizationId, caller);
     if (target === null || peer === null) return null;
-    const definition = target.tools?.find((tool) => tool.name === call.name);
+    const definition = target.tools()?.find((tool) => tool.name === call.name);
     const { callTool } = await import("./tool_call.ts");
     try {
       return await callTool(this.#services.outbound, peer, { ...call, definition });
@@ -250,7 +260,8 @@ export class Upstream {
     const target = await this.#targetOf(row, url ?? row.connection_url);
     // What was read before a change in this process must not be kept after it.
     if (changes === this.#changes) {
-      this.#known.set(connectionId, { target, version: row.updated_at, checkedAt });
+      const size = usualSize + (row.tools?.length ?? 0);
+      this.#known.set(connectionId, { target, size, version: row.updated_at, checkedAt });
     }
     return target;
   }
@@ -272,7 +283,7 @@ export class Upstream {
       url,
       headers,
       target: await targetFor(row, url, this.#services),
-      tools: connections.parseTools(row),
+      tools: () => connections.parseTools(row),
       plain: own && !templated && !identityToken,
       templated,
       identityToken,

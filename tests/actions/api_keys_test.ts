@@ -109,6 +109,7 @@ onServices("what is malformed or too large is refused field by field", async (se
     ["permissions.self", { self: "*" }],
     ["permissions.self.0", { self: [""] }],
     ["permissions.self", { self: Array(1001).fill("a") }],
+    ["permissions.self", { self: Array(101).fill("A*") }],
     ["permissions.Self", { Self: ["*"] }],
     ["permissions.conn_", { conn_: ["*"] }],
     ["permissions.org_1", { org_1: ["*"] }],

@@ -120,6 +120,23 @@ Deno.test("the first missing action is named; tools alone give no prompts and no
   assert.equal(missingAction(mixed, here, message("subscriptions/listen", listen)), "resource:file:///etc/b");
 });
 
+Deno.test("more resources than can be looked at one by one take everything", () => {
+  const some = actor({ [here]: ["resource:*"] });
+  const listen = (count: number) => ({
+    notifications: { resourceSubscriptions: Array.from({ length: count }, (_, i) => `file:///${i}`) },
+  });
+  assert.equal(missingAction(some, here, message("subscriptions/listen", listen(1000))), null);
+  assert.equal(missingAction(some, here, message("subscriptions/listen", listen(1001))), "*");
+  const all = actor({ [here]: ["*"] });
+  assert.equal(missingAction(all, here, message("subscriptions/listen", listen(1001))), null);
+});
+
+Deno.test("of a list longer than any page the rest is left out for those who may not use everything", () => {
+  const result = list("tools", "name", Array<string>(10_001).fill("echo"));
+  listFilter(actor({ [here]: ["echo"] }), here, message("tools/list"))?.(result);
+  assert.equal(result.tools?.length, 10_000);
+});
+
 Deno.test("a role and a key are both needed", () => {
   const everything = { "*": ["*"] };
   assert.equal(missingAction(actor(everything, []), here, message("tools/list")), "*");

@@ -26,7 +26,7 @@ Deno.test("relay: what fails while the upstream works ends the call, and the ans
     timeoutMs: null,
     era: null,
     target: outbound.target(upstream.url),
-    tools: null,
+    tools: () => null,
   };
   const failed: unknown[] = [];
   let done = 0;

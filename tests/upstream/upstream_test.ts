@@ -53,7 +53,7 @@ onEachDatabase(
       assert.deepEqual([target.title, target.status, target.url], ["Linear", "active", data.connection_url]);
       assert.deepEqual(target.headers, [["x-key", "k"], ["authorization", "Bearer quiet-heron"]]);
       assert.equal(target.target.origin, new URL(server.url).origin);
-      assert.equal(target.tools?.length, 1);
+      assert.equal(target.tools()?.length, 1);
       for (
         const [organizationId, asked] of [
           [eve.organizationId, id],
@@ -121,6 +121,23 @@ onServices("upstream: what was read before a change is not kept after it", async
   upstream.forget(id);
   await early;
   assert.ok(upstream.target(ann.organizationId, id) instanceof Promise, "it has to be read again");
+});
+
+onServices("upstream: of servers that list megabytes only the latest are known", async (services) => {
+  await using server = startHostile(behaviours.good);
+  const ann = await someone(services);
+  const { organizationId } = ann;
+  const tools = JSON.stringify([{ name: "a", description: "x".repeat(8_000_000) }]);
+  const ids: string[] = [];
+  for (let i = 0; i < 9; i++) {
+    const { id } = await connect(services, ann, { connection_url: server.url });
+    await connections.update(services.db, organizationId, { id, changes: { tools } });
+    ids.push(id);
+  }
+  const upstream = new Upstream(services);
+  for (const id of ids) await upstream.target(organizationId, id);
+  const isKnown = (id: string) => !(upstream.target(organizationId, id) instanceof Promise);
+  assert.deepEqual([ids[0], ids.at(-1)].map((id) => isKnown(id ?? "")), [false, true]);
 });
 
 onServices("upstream: a secret that does not open fails loudly, and is asked for again", async (services) => {
