@@ -4,7 +4,9 @@ import { problemOf } from "../access/redirect_uris.ts";
 import { AppError } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
 import * as apiKeys from "../storage/api_keys.ts";
+import * as members from "../storage/members.ts";
 import * as oauthClients from "../storage/oauth_clients.ts";
+import * as organizations from "../storage/organizations.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { copyOf, permissionMap, permissionsField, refuseMore, refuseUnknown } from "./api_keys.ts";
 import { idField, isoOf, line } from "./fields.ts";
@@ -100,7 +102,14 @@ export const createOauthClient = defineAction({
       unusedUntil: null,
       lastUsedAt: null,
     };
-    await oauthClients.insert(ctx.db, { ...row, secretHash: secret === null ? null : hashToken(secret) });
+    const secretHash = secret === null ? null : hashToken(secret);
+    // One that is being removed from the organization leaves none behind that acts as them.
+    await organizations.withLock(ctx.db, row.organizationId, async (db) => {
+      if (!await members.rolesOf(db, row.organizationId, ctx.actor.userId)) {
+        throw new AppError("forbidden", `${what}: you left the organization`);
+      }
+      await oauthClients.insert(db, { ...row, secretHash });
+    });
     const ownerName = permissions === null ? null : ctx.actor.name;
     return { item: { ...toOauthClient({ ...row, ownerName }), clientSecret: secret } };
   },

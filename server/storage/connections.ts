@@ -138,12 +138,22 @@ export async function findTitle(db: Db, organizationId: string, id: string): Pro
   return row?.title ?? null;
 }
 
-/** Characters of what servers list in one page: they may list megabytes each, and a page is held in memory whole. */
+/** Characters of the long columns in one page: servers may list megabytes each, and a page is held in memory whole. */
 const maxPageLength = 16_000_000;
+const longColumns = [
+  "tools",
+  "resources",
+  "prompts",
+  "sealed_configuration",
+  "metadata",
+  "bindings",
+  "icon",
+  "options",
+] as const;
 
 /**
  * One page of an organization's connections, newest first unless told, and how many match in all. It ends early, but
- * not before its first, where what they list would be too much at once.
+ * not before its first, where what they hold would be too much at once.
  */
 export async function list(
   db: Db,
@@ -155,10 +165,10 @@ export async function list(
   const { count } = await matching.select((eb) => eb.fn.countAll().as("count")).executeTakeFirstOrThrow();
   const page = matching.orderBy(orderOf(input.orderBy, fields, { field: "created_at", direction: "desc" }))
     .offset(input.offset);
-  const listed = sql<number>`coalesce(length(tools), 0) + coalesce(length(resources), 0) +
-    coalesce(length(prompts), 0)`;
-  const lengths = await page.select(listed.as("length")).limit(input.limit).execute();
-  const rows = await page.selectAll().limit(fitting(lengths)).execute();
+  const lengths = longColumns.map((column) => sql`coalesce(length(${sql.ref(column)}), 0)`);
+  const sizes = await page.select(sql<number>`${sql.join(lengths, sql` + `)}`.as("length")).limit(input.limit)
+    .execute();
+  const rows = await page.selectAll().limit(fitting(sizes)).execute();
   return { rows, totalCount: Number(count) };
 }
 

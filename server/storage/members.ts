@@ -1,4 +1,5 @@
 import type { Db } from "./dialect.ts";
+import * as oauthClients from "./oauth_clients.ts";
 import * as oauthConsents from "./oauth_consents.ts";
 import * as upstreamCredentials from "./upstream_credentials.ts";
 
@@ -143,6 +144,7 @@ export async function remove(db: Db, organizationId: string, member: MemberRow):
   await db.deleteFrom("api_keys").where("organization_id", "=", organizationId)
     .where("user_id", "=", member.userId).execute();
   await oauthConsents.removeOfMember(db, organizationId, member.userId);
+  await oauthClients.endActingAs(db, organizationId, member.userId);
   await upstreamCredentials.removeOfOwner(db, organizationId, member.userId);
   const result = await db.deleteFrom("members").where("organization_id", "=", organizationId)
     .where("id", "=", member.id).executeTakeFirst();

@@ -92,6 +92,12 @@ export async function remove(db: Db, organizationId: string, id: string): Promis
   });
 }
 
+/** Clients that acted as this person act as nobody any more: they may come back, and what they registered must not. */
+export async function endActingAs(db: Db, organizationId: string, userId: string): Promise<void> {
+  await db.updateTable("oauth_clients").set({ owner_id: null, permissions: null })
+    .where("organization_id", "=", organizationId).where("owner_id", "=", userId).execute();
+}
+
 /** Makes room for one more: removes those that nobody ever allowed anything beyond the newest `keep`. */
 export async function removeUnusedBeyond(db: Db, keep: number): Promise<void> {
   const surplus = await db.selectFrom("oauth_clients").select("id").where("unused_until", "is not", null)

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { hashToken } from "../../server/access/identify.ts";
 import type { Permissions } from "../../server/access/roles.ts";
 import { newId, newSecret } from "../../server/ids.ts";
+import * as members from "../../server/storage/members.ts";
 import * as oauthClients from "../../server/storage/oauth_clients.ts";
 import { addConnection } from "../mcp/support.ts";
 import {
@@ -97,4 +98,18 @@ onScene("it ends with its owner's membership, and with itself", async (scene) =>
   services.identities.forget();
   assert.equal(await callStatus(scene, access_token), 401);
   await refused(await send(scene.mesh, form), "invalid_client", 401);
+});
+
+onScene("who is removed and comes back has none that acts as them", async (scene) => {
+  const { services } = scene.mesh;
+  const { organizationId, userId } = scene.browser.person;
+  const form: Params = { ...await manual(scene, { "conn_*": ["*"] }), resource: scene.resource };
+  await tokensOf(await send(scene.mesh, form));
+  const member = { id: newId("mem"), userId, roles: ["user"], createdAt: Date.now() };
+  const [before] = await members.list(services.db, organizationId, { limit: 1, offset: 0 });
+  await members.remove(services.db, organizationId, before ?? assert.fail());
+  await members.insert(services.db, organizationId, member);
+  await refused(await send(scene.mesh, form), "unauthorized_client");
+  const [client] = await oauthClients.list(services.db, organizationId);
+  assert.deepEqual([client?.ownerId, client?.permissions], [null, null]);
 });
