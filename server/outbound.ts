@@ -122,6 +122,11 @@ export class Outbound {
     return this.#pool.size;
   }
 
+  /** Ends the exchanges under way, each with an error that says why. */
+  breakOff(): void {
+    this.#pool.breakOff();
+  }
+
   /** Closes connections at rest now and those in use when their exchange ends. */
   close(): void {
     this.#pool.close();

@@ -7,8 +7,9 @@ import { serverErrors } from "../log.ts";
 import type { Services } from "../services.ts";
 import { startServices, stopServices } from "../start.ts";
 
-/** How long running calls may take after SIGTERM, in milliseconds. */
+/** How long running calls may take after SIGTERM, and what is left of them to end in order; in milliseconds. */
 const drainLimitMs = 25_000;
+const endLimitMs = 1000;
 
 /** `mesh serve`: starts, says where, and runs until SIGTERM or SIGINT. */
 export async function serve(): Promise<number> {
@@ -23,13 +24,28 @@ export async function serve(): Promise<number> {
   if (setupToken) console.log(`To set it up, open ${config.baseUrl}/setup and give the token ${setupToken}`);
   const signal = await stopSignal();
   services.log.info("stopping", { signal });
+  await endCalls(services, lifecycle, drainLimitMs);
   const closed = server.shutdown(); // accepts nothing new and lets answers under way finish
-  if (!await lifecycle.drain(drainLimitMs)) services.log.warn("calls still running were broken off");
-  const limit = setTimeout(() => stop.abort(), 1000); // kept-alive connections end by themselves or are ended
+  const limit = setTimeout(() => stop.abort(), endLimitMs); // kept-alive connections end by themselves or are ended
   await Promise.race([closed, server.finished]);
   clearTimeout(limit);
   await stopServices(services);
   return 0;
+}
+
+/**
+ * Waits for running calls, meanwhile answering what they wait for and telling the health check of the stop. Those that
+ * take too long are broken off, so that each has its row and its client an error.
+ */
+export async function endCalls(
+  { outbound, log }: Pick<Services, "outbound" | "log">,
+  lifecycle: Lifecycle,
+  limitMs: number,
+): Promise<void> {
+  if (await lifecycle.drain(limitMs)) return;
+  log.warn("calls still running are broken off");
+  outbound.breakOff();
+  await lifecycle.drain(endLimitMs);
 }
 
 function listen(

@@ -142,6 +142,11 @@ export class Connection {
     this.#fail("timeout", waited);
   }
 
+  /** Ends the exchange that is under way, as the program ends. */
+  breakOff(): void {
+    if (this.#busy) this.#fail(this.#stage, "the mesh was stopped before the answer");
+  }
+
   /** Closes the socket; the connection is of no more use. */
   destroy(): void {
     if (this.closed) return;

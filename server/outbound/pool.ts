@@ -101,6 +101,11 @@ export class Pool implements Lender {
     }
   }
 
+  /** Ends what is in use. */
+  breakOff(): void {
+    for (const connection of [...this.#connections.keys()]) connection.breakOff();
+  }
+
   now(): number {
     return this.#tickedAt;
   }

@@ -133,21 +133,30 @@ Deno.test("SIGTERM lets a running call finish, and new ones are not taken", () =
     let release = () => {};
     const released = new Promise<void>((resolve) => release = resolve);
     await using upstream = startHostile(async (exchange) => {
-      await released;
+      if (exchange.request.message.id === 1) await released;
       await behaviours.good(exchange);
     });
     const { child, url } = await serve({ DATA_DIR: dir });
     const { connectionId, key } = await seed(`file:${dir}/mesh.db`, upstream.url);
     const running = call(url, { connectionId, key, id: 1 });
-    while (upstream.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await upstream.received();
     const ended = child.kill("SIGTERM");
     await child.line(/"stopping"/);
-    await assert.rejects(async () => await (await fetch(`${url}/health/live`)).text());
+    const health = await fetch(`${url}/health`);
+    assert.deepEqual([health.status, (await health.json()).status], [503, "draining"]);
+    const refused = await call(url, { connectionId, key, id: 2 });
+    assert.match(await refused.text(), /the mesh is stopping/);
+    // What the running call may wait for still gets through.
+    const to = { url: `${url}/mcp/${connectionId}`, key };
+    const reply = { headers: {}, body: JSON.stringify({ jsonrpc: "2.0", id: 9, result: {} }) };
+    assert.equal((await post(to, reply)).status, 200);
     release();
     const answer = await running;
     assert.equal(answer.status, 200);
     assert.ok((await answer.json()).result);
     assert.equal((await ended).code, 0);
+    await assert.rejects(fetch(`${url}/health/live`));
+    assert.equal(upstream.requests.length, 2);
   }));
 
 onEachDatabase(

@@ -1,5 +1,6 @@
 // Who leaves, and what then happens to the call: clients, the mesh itself, the one who cancels.
 import assert from "node:assert/strict";
+import { endCalls } from "../../server/cli/serve.ts";
 import { startFixture, startHostile } from "../support/upstreams.ts";
 import type { Behaviour } from "../support/upstreams.ts";
 import {
@@ -260,6 +261,32 @@ Deno.test("a stop ends streams without end, and lets calls finish", async () => 
     const rows = await rowsOf(mesh, slow);
     assert.deepEqual(rows.map(({ outcome }) => outcome).sort(), ["denied", "ok"]);
     assert.deepEqual(await rowsOf(mesh, to), [], "an ended subscription is no failure");
+  });
+});
+
+Deno.test("a stop breaks off calls that take too long: each has its row, and its client an error", async () => {
+  const kinds = ["headers", "body", "stream"] as const;
+  await using upstream = startHostile((exchange) =>
+    gated(kinds[Number(exchange.request.message.id) % 3] ?? "headers").behaviour(exchange)
+  );
+  await withMesh(async (mesh) => {
+    const to = await site(mesh, upstream.url, { title: "Slow" });
+    const calls = [3, 4, 5, 6, 7, 8].map((id) =>
+      post(to, id < 6 ? legacy("tools/call", call, { id }) : modern("tools/call", call, { id }))
+    );
+    await upstream.received(6);
+    await endCalls(mesh.services, mesh.lifecycle, 1);
+    for (const [index, pending] of calls.entries()) {
+      const { id, error } = await answerOf(await pending);
+      assert.equal(id, 3 + index); // G03
+      assert.match(error.message, /'Slow'.*the mesh was stopped before the answer/);
+    }
+    const rows = await rowsOf(mesh, to);
+    assert.equal(rows.length, 6);
+    for (const { outcome, errorMessage } of rows) {
+      assert.match(`${outcome} ${errorMessage}`, /^failed .*the mesh was stopped/);
+    }
+    assert.equal(mesh.services.outbound.sockets.open, 0);
   });
 });
 
