@@ -137,6 +137,7 @@ abstract class Passing implements Passage {
   async #failed(cause: unknown): Promise<Step> {
     const answered = this.#settled;
     let error = this.#options.failure(cause);
+    this.resumable = false; // the client is told, so it does not come back
     try {
       await this.settle(null, error.message);
     } catch (unrecorded) {
@@ -271,7 +272,8 @@ class SsePassing extends Passing {
 
   async #pass(event: SseEvent): Promise<string> {
     const { text } = event;
-    if (hasId(text)) this.resumable = true;
+    // The modern era has no way to come back.
+    if (!this.watch.cancelOnLeave && hasId(text)) this.resumable = true;
     if (event.part !== "whole") return await this.#passLong(event);
     const { watch } = this;
     if (!watch.mustRewrite && (this.settled || !mentionsResponse(text))) return text;

@@ -8,12 +8,12 @@ const decoder = new TextDecoder();
 const progress = event(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}`);
 
 /** An event stream on its way, and how often it said that it is over. */
-function sse(watch: Watch) {
+function sse<W extends Watch>(watch: W) {
   const from = source();
   let ends = 0;
   const failure = (error: unknown) => new Error(`failed: ${(error as Error).message}`);
   const passage: Passage = passSse(from.reader, { watch, done: () => ends++, failure });
-  return { from, passage, stream: passage.stream(), ends: () => ends };
+  return { from, passage, watch, stream: passage.stream(), ends: () => ends };
 }
 
 function json(watch: Watch, first: string) {
@@ -141,6 +141,12 @@ Deno.test("a stream with event ids may end early: the client comes back by GET",
   from.end();
   assert.equal(await textOf(stream), "id: 1\nretry: 10\ndata:\n\n");
   assert.deepEqual(watch.settlements.map(({ resumable }) => resumable), [true]); // L06
+
+  const modern = sse(watchFor({ cancelOnLeave: true })); // there is no coming back in this era
+  modern.from.send("id: 1\ndata:\n\n");
+  modern.from.end();
+  assert.match(await textOf(modern.stream), /The stream ended before the answer/);
+  assert.deepEqual(modern.watch.settlements.map(({ resumable }) => resumable), [false]);
 });
 
 Deno.test("an upstream that fails mid-stream becomes an error event, or breaks off what cannot hold one", async () => {
@@ -154,6 +160,14 @@ Deno.test("an upstream that fails mid-stream becomes an error event, or breaks o
   assert.deepEqual(await read, { text: expected, error: null });
   assert.equal(waiting.settlements[0]?.failure, "failed: connection reset");
   assert.equal(failing.ends(), 1);
+
+  const numbered = sse(watchFor());
+  numbered.from.send(`id: 1\ndata: \n\n`);
+  const told = untilBroken(numbered.stream);
+  await turn();
+  numbered.from.fail(new Error("connection reset"));
+  assert.match((await told).text, /failed: connection reset/);
+  assert.equal(numbered.watch.settlements[0]?.resumable, false, "whoever is told does not come back");
 
   const answered = sse(watchFor());
   answered.from.send(event(answer()));
