@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
-import { isRawNumber, parseExactly, parseJson, type RawNumber, TooDeep } from "../upstream/json.ts";
+import { isRawNumber, parseExactly, type RawNumber, TooComplex } from "../upstream/json.ts";
 
-export { parseJson };
+export { parseJson } from "../upstream/json.ts";
 
 /** A JSON-RPC id as it came; null where a message has none or none that can be answered. */
 export type MessageId = string | number | RawNumber | null;
@@ -126,7 +126,7 @@ function parse(text: string): unknown {
   try {
     return parseExactly(text);
   } catch (error) {
-    const what = error instanceof TooDeep ? "it is nested too deeply" : "it is not JSON";
+    const what = error instanceof TooComplex ? error.message : "it is not JSON";
     throw new MessageError(`Cannot read the message: ${what}`, { status: 400, code: rpcCodes.parse });
   }
 }

@@ -1,53 +1,37 @@
-/** A number that a double cannot hold; JSON.stringify writes its digits as they came. */
-export interface RawNumber {
-  readonly rawJSON: string;
-}
+import { withDigits } from "./json_digits.ts";
 
-interface RawJson {
-  rawJSON(text: string): RawNumber;
-  isRawJSON(value: unknown): value is RawNumber;
-}
-
-const json = JSON as typeof JSON & RawJson;
+export { isRawNumber, type RawNumber } from "./json_digits.ts";
 
 /** Long numbers, exponents, and fractions that end in zero: what parsing and writing again may change. */
 const inexact = /\d{16}|\d[eE]|\.\d*0(?!["\d])/;
 
-/** Shorter texts cannot be nested so deeply that it matters. */
+/** Shorter texts can be neither nested so deeply nor hold so many parts that it matters. */
 const harmlessLength = 64 * 1024;
 /** The most objects and arrays within each other. */
 export const maxDepth = 1000;
+/** The most objects and arrays in all. */
+const maxParts = 500_000;
 
-/** JSON that is nested more deeply than is read: the time that takes grows with the square of the depth. */
-export class TooDeep extends SyntaxError {
-  override readonly name = "TooDeep";
+/** JSON that would keep everything up: the time to read it grows with the square of its depth, or of its parts. */
+export class TooComplex extends SyntaxError {
+  override readonly name = "TooComplex";
 }
 
-/** Parses JSON from outside. Throws SyntaxError, TooDeep among them. */
+/** Parses JSON from outside. Throws SyntaxError, TooComplex among them. */
 export function parseJson(text: string): unknown {
-  if (text.length > harmlessLength) checkDepth(text);
+  if (text.length > harmlessLength) checkParts(text);
   return JSON.parse(text);
 }
 
 /** The same; a number that would not be written again as it came becomes a RawNumber (G01). */
 export function parseExactly(text: string): unknown {
-  if (!inexact.test(text)) return parseJson(text);
-  if (text.length > harmlessLength) checkDepth(text);
-  return JSON.parse(text, (_key: string, value: unknown, context?: { source?: string }) => {
-    const source = context?.source;
-    return typeof value === "number" && source !== undefined && String(value) !== source
-      ? json.rawJSON(source)
-      : value;
-  });
+  const parsed = parseJson(text);
+  return inexact.test(text) ? withDigits(text, parsed) : parsed;
 }
 
-/** True for a number that was kept with its digits. */
-export function isRawNumber(value: unknown): value is RawNumber {
-  return json.isRawJSON(value);
-}
-
-function checkDepth(text: string): void {
+function checkParts(text: string): void {
   let depth = 0;
+  let parts = 0;
   let inString = false;
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at);
@@ -56,7 +40,8 @@ function checkDepth(text: string): void {
       else if (char === 0x22) inString = false;
     } else if (char === 0x22) inString = true;
     else if (char === 0x5b || char === 0x7b) {
-      if (++depth > maxDepth) throw new TooDeep(`The JSON is nested more than ${maxDepth} deep`);
+      if (++depth > maxDepth) throw new TooComplex("it is nested too deeply");
+      if (++parts > maxParts) throw new TooComplex("it holds too many objects and arrays");
     } else if (char === 0x5d || char === 0x7d) depth--;
   }
 }
