@@ -6,7 +6,7 @@ import { findAction } from "./actions/mod.ts";
 import { AppError, httpStatus } from "./errors.ts";
 import { describeError } from "./log.ts";
 import { unauthorized } from "./mcp/guard.ts";
-import { isJson, isObject, parseJson, readBody } from "./mcp/message.ts";
+import { isJson, isObject, parseJson, readBody, TooComplex } from "./mcp/message.ts";
 import type { Services } from "./services.ts";
 
 /** What the routes before this one have found out; `actor` is null where nobody is known to ask. */
@@ -68,8 +68,8 @@ function parse(text: string): unknown {
   try {
     return parseJson(text);
   } catch (cause) {
-    const what = "Cannot read the request: its body is not JSON, or nested too deeply";
-    throw new AppError("malformed", what, { cause });
+    const what = cause instanceof TooComplex ? cause.message : "its body is not JSON";
+    throw new AppError("malformed", `Cannot read the request: ${what}`, { cause });
   }
 }
 

@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 import { isRawNumber, parseExactly, type RawNumber, TooComplex } from "../upstream/json.ts";
 
-export { parseJson } from "../upstream/json.ts";
+export { parseJson, TooComplex } from "../upstream/json.ts";
 
 /** A JSON-RPC id as it came; null where a message has none or none that can be answered. */
 export type MessageId = string | number | RawNumber | null;

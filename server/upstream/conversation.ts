@@ -4,6 +4,7 @@ import { version } from "../version.ts";
 import type { Header } from "./credentials.ts";
 import { type Circumstances, ConversationError, lateFailure, type Stage } from "./failure.ts";
 import { failureOf } from "./failure_cause.ts";
+import { maxParts, partsIn } from "./json.ts";
 import { secretsIn } from "./sent_secrets.ts";
 
 /** Whom we talk to: what a connection or the draft of one says. */
@@ -42,6 +43,7 @@ export class Conversation {
   readonly #broken: Promise<never>;
   #break: (error: unknown) => void = () => {};
   #bytesLeft: number;
+  #partsLeft = maxParts;
   #timer: ReturnType<typeof setTimeout>;
   #transport: StreamableHTTPClientTransport | null = null;
   #client: Client | null = null;
@@ -187,7 +189,8 @@ export class Conversation {
           const { done, value } = await reader.read();
           if (done) return controller.close();
           this.#bytesLeft -= value.length;
-          if (this.#bytesLeft <= 0) {
+          this.#partsLeft -= partsIn(value);
+          if (this.#bytesLeft <= 0 || this.#partsLeft < 0) {
             throw new OutboundError("too_large", "Cannot read the answer: it is too large");
           }
           controller.enqueue(value);

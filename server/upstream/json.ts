@@ -10,7 +10,7 @@ const harmlessLength = 64 * 1024;
 /** The most objects and arrays within each other. */
 export const maxDepth = 1000;
 /** The most objects and arrays in all. */
-const maxParts = 500_000;
+export const maxParts = 500_000;
 
 /** JSON that would keep everything up: the time to read it grows with the square of its depth, or of its parts. */
 export class TooComplex extends SyntaxError {
@@ -27,6 +27,13 @@ export function parseJson(text: string): unknown {
 export function parseExactly(text: string): unknown {
   const parsed = parseJson(text);
   return inexact.test(text) ? withDigits(text, parsed) : parsed;
+}
+
+/** How many objects and arrays a piece of JSON may begin, those in its texts included. */
+export function partsIn(bytes: Uint8Array): number {
+  let parts = 0;
+  for (let at = 0; at < bytes.length; at++) if ((bytes[at]! | 0x20) === 0x7b) parts++;
+  return parts;
 }
 
 function checkParts(text: string): void {

@@ -90,7 +90,8 @@ function isDoubtful(text: string, from: number, end: number): boolean {
 
 /** What a place holds; where a name occurs twice that is the last, whichever the text is at. */
 function valueAt({ within, at }: Place): unknown {
-  return within?.[typeof at === "string" ? JSON.parse(at) : at];
+  const name = typeof at === "string" ? JSON.parse(at) : at;
+  return within !== null && Object.hasOwn(within, name) ? within[name] : undefined;
 }
 
 function inside(place: Place, list: boolean): Place["within"] {

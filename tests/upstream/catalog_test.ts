@@ -151,6 +151,17 @@ Deno.test("catalog: lists without an end or bound are given up", async () => {
   }
 });
 
+Deno.test("catalog: an answer of more parts than can be read in time is given up", async () => {
+  await using upstream = startHostile(async ({ send }) => {
+    const body = `{"jsonrpc":"2.0","id":0,"result":{"tools":[${"{},".repeat(6_000_000)}{}]}}`;
+    await send(
+      `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+  });
+  const limits = { totalMs: 60_000, maxBytes: 20_000_000 };
+  assert.equal(failed(await read(upstream.url, { limits })).code, "too_large");
+});
+
 Deno.test("catalog: what cannot be kept in one row is given up", async () => {
   const text = "日".repeat(300_000);
   const tools = Array.from({ length: 10 }, (_, n) => ({ name: `t${n}`, description: text }));
