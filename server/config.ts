@@ -1,4 +1,4 @@
-import { z } from "zod";
+import { type AuthConfig, loadAuthConfig } from "./auth_config.ts";
 import { AppError, messageOf } from "./errors.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
@@ -29,17 +29,6 @@ export interface Config {
   readonly auth: AuthConfig;
 }
 
-/** The file at AUTH_CONFIG_PATH: how people may sign in. */
-export type AuthConfig = z.infer<typeof authSchema>;
-
-const authSchema = z.strictObject({
-  emailAndPassword: z.strictObject({
-    enabled: z.boolean().default(true),
-    allowSignUp: z.boolean().default(false),
-  }).default({ enabled: true, allowSignUp: false }),
-  autoCreateOrganizationOnSignup: z.boolean().default(true),
-});
-
 interface Setting<T> {
   env: string;
   /** The default as it would be written in the environment; null where there is none. */
@@ -60,7 +49,7 @@ export const settings = {
     env: "PORT",
     fallback: "3000",
     secret: false,
-    help: "TCP port to listen on",
+    help: "TCP port to listen on; 0 lets the system choose",
     parse: (text) => wholeNumber(text, { min: 0, max: 65535 }),
   }),
   host: setting({
@@ -203,6 +192,7 @@ function databaseUrl(text: string): string {
   if (text !== "" && !/^(file:|sqlite:|postgres:\/\/|postgresql:\/\/|mysql:\/\/)/.test(text)) {
     throw new Error("it must begin with file:, sqlite:, postgres://, postgresql:// or mysql://");
   }
+  if (/^(file|sqlite):$/.test(text)) throw new Error("it must name a file");
   // A driver would repeat it, with its password, in an error of its own.
   if (/^(postgres|mysql)/.test(text) && !URL.canParse(text)) {
     throw new Error("it is not a URL; special characters in a name or password are percent-encoded");
@@ -247,13 +237,25 @@ export interface Origin {
   origin: "default" | "environment" | "file";
 }
 
+/** The content of a file that a setting names, null where there is none. Throws an AppError where it cannot be read. */
+export function readNamed(source: Source, path: string, setting: string): string | null {
+  try {
+    return source.readFile(path);
+  } catch (error) {
+    throw new AppError("invalid", `Cannot read '${path}' (${setting}): ${messageOf(error)}`);
+  }
+}
+
 function lookUp(entry: Setting<unknown>, source: Source): Origin {
   const text = source.env(entry.env);
   if (text !== undefined && text !== "") return { text: text.trim(), origin: "environment" };
   const path = entry.secret ? source.env(`${entry.env}_FILE`) : undefined;
   if (path) {
-    const content = source.readFile(path);
-    if (content === null) throw new Error(`${entry.env}_FILE names '${path}', which does not exist`);
+    const name = `${entry.env}_FILE`;
+    const content = readNamed(source, path, name);
+    if (content === null) {
+      throw new AppError("invalid", `Cannot use ${entry.env}: ${name} names '${path}', which does not exist`);
+    }
     return { text: content.trim(), origin: "file" };
   }
   return { text: entry.fallback ?? "", origin: "default" };
@@ -273,12 +275,13 @@ function read<T>(entry: Setting<T>, source: Source): T {
 export function loadConfig(source: Source = processSource): Config {
   const port = read(settings.port, source);
   const dataDir = read(settings.dataDir, source);
+  const authPath = read(settings.authConfigPath, source);
   return Object.freeze({
     port,
     dataDir,
     host: read(settings.host, source),
-    baseUrl: read(settings.baseUrl, source) || `http://localhost:${port}`,
-    databaseUrl: read(settings.databaseUrl, source) || `file:${dataDir}/mesh.db`,
+    baseUrl: read(settings.baseUrl, source) || defaultBaseUrl(port),
+    databaseUrl: read(settings.databaseUrl, source) || defaultDatabaseUrl(dataDir),
     databasePoolMax: read(settings.databasePoolMax, source),
     encryptionKey: read(settings.encryptionKey, source),
     logLevel: read(settings.logLevel, source),
@@ -289,43 +292,11 @@ export function loadConfig(source: Source = processSource): Config {
     healthCheckSeconds: read(settings.healthCheckSeconds, source),
     accessTokenSeconds: read(settings.accessTokenSeconds, source),
     refreshTokenDays: read(settings.refreshTokenDays, source),
-    auth: loadAuthConfig(read(settings.authConfigPath, source), source),
+    auth: loadAuthConfig(authPath, {
+      text: readNamed(source, authPath, "AUTH_CONFIG_PATH"),
+      env: source.env,
+    }),
   });
-}
-
-function loadAuthConfig(path: string, source: Source): AuthConfig {
-  const text = source.readFile(path);
-  if (text === null) return authSchema.parse({});
-  let parsed: unknown;
-  try {
-    parsed = substitute(JSON.parse(text), source);
-  } catch (error) {
-    throw new AppError("invalid", `Cannot read '${path}' (AUTH_CONFIG_PATH): ${messageOf(error)}`);
-  }
-  const result = authSchema.safeParse(parsed);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const key = issue?.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]] : issue?.path ?? [];
-  throw new AppError(
-    "invalid",
-    `Cannot use '${path}' (AUTH_CONFIG_PATH): '${key.join(".")}': ${issue?.message}`,
-  );
-}
-
-/** Replaces `${ENV_NAME}` in every string; a name that is not set is an error. */
-function substitute(value: unknown, source: Source): unknown {
-  if (typeof value === "string") {
-    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
-      const found = source.env(name);
-      if (found === undefined) throw new Error(`\${${name}} is not set`);
-      return found;
-    });
-  }
-  if (Array.isArray(value)) return value.map((item) => substitute(item, source));
-  if (value !== null && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, substitute(item, source)]));
-  }
-  return value;
 }
 
 /** A setting as `mesh config` shows it, secrets masked. */
@@ -335,12 +306,26 @@ export interface SettingRow {
   origin: Origin["origin"];
 }
 
-/** Every setting with its text and origin. */
+/** Every setting with its text and origin; a default that follows from others as it is used. */
 export function describeConfig(source: Source = processSource): SettingRow[] {
+  const textOf = (entry: Setting<unknown>) => lookUp(entry, source).text;
+  const derived = new Map<Setting<unknown>, string>([
+    [settings.baseUrl, defaultBaseUrl(textOf(settings.port))],
+    [settings.databaseUrl, defaultDatabaseUrl(textOf(settings.dataDir))],
+  ]);
   return Object.values(settings).map((entry) => {
     const { text, origin } = lookUp(entry, source);
-    return { name: entry.env, value: entry.secret && text !== "" ? "***" : text, origin };
+    const value = text === "" ? derived.get(entry) ?? "" : entry.secret ? "***" : text;
+    return { name: entry.env, value, origin };
   });
+}
+
+function defaultBaseUrl(port: string | number): string {
+  return `http://localhost:${port}`;
+}
+
+function defaultDatabaseUrl(dataDir: string): string {
+  return `file:${dataDir}/mesh.db`;
 }
 
 /** True for the addresses that only this machine can reach. */

@@ -16,6 +16,10 @@ import { findMasterKeys, openVault } from "./vault.ts";
  */
 export async function startServices(config: Config): Promise<Services> {
   const log = new Log(config.logLevel);
+  const outbound = new Outbound({
+    allow: [...config.outboundAllow],
+    loopbackAllowed: isLoopbackHost(config.host),
+  });
   const db = await openDatabase(config.databaseUrl, config.databasePoolMax);
   try {
     await refuseNewer(db);
@@ -23,10 +27,6 @@ export async function startServices(config: Config): Promise<Services> {
     const applied = await migrate(db);
     if (applied.length > 0) log.info("database migrated", { migrations: applied.join(", ") });
     const vault = await openVault(db, keys);
-    const outbound = new Outbound({
-      allow: [...config.outboundAllow],
-      loopbackAllowed: isLoopbackHost(config.host),
-    });
     const audit = await Audit.open({
       db,
       log,

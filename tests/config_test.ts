@@ -50,6 +50,7 @@ Deno.test("a bad value is refused with the name of its setting and what would be
     [{ DATABASE_POOL_MAX: "0" }, /DATABASE_POOL_MAX/],
     [{ AUDIT_RETENTION_DAYS: "-1" }, /AUDIT_RETENTION_DAYS/],
     [{ ENCRYPTION_KEY: "hunter2" }, /^Cannot use ENCRYPTION_KEY \(environment\): .*openssl rand -base64 32/],
+    [{ DATABASE_URL: "file:" }, /^Cannot use DATABASE_URL \(environment\): it must name a file$/],
     [{ ENCRYPTION_KEY_FILE: "/none" }, /ENCRYPTION_KEY_FILE names '\/none', which does not exist/],
   ];
   for (const [env, pattern] of bad) assert.match(refusal(env), pattern);
@@ -86,6 +87,11 @@ Deno.test("the sign-in file: defaults, substitution, unknown keys", () => {
     refusal({}, { [path]: '{"emailAndPassword":{"enabled":"${SWITCH}"}}' }),
     /\$\{SWITCH\} is not set/,
   );
+  const env = { SWITCH: "true" };
+  const switched = { [path]: '{"emailAndPassword":{"allowSignUp":"${SWITCH}"}}' };
+  assert.equal(loadConfig(source(env, switched)).auth.emailAndPassword.allowSignUp, true);
+  assert.match(refusal({ SWITCH: "maybe" }, switched), /'emailAndPassword.allowSignUp'.*boolean/);
+  assert.match(refusal({}, { [path]: "[]" }), /\(AUTH_CONFIG_PATH\): Invalid input: expected object/);
   assert.match(refusal({}, { [path]: "{" }), /Cannot read '.\/auth-config.json' \(AUTH_CONFIG_PATH\)/);
 });
 
@@ -98,6 +104,14 @@ Deno.test("the printed settings name every setting and mask the secret ones", ()
     origin: "environment",
   });
   assert.equal(rows.find((row) => row.name === "ENCRYPTION_KEY")?.value, "***");
+});
+
+Deno.test("the printed settings hold the defaults that are used", () => {
+  const rows = describeConfig(source({ PORT: "4000", DATA_DIR: "/srv/mesh" }));
+  const shown = Object.fromEntries(rows.map(({ name, value, origin }) => [name, `${value} (${origin})`]));
+  assert.equal(shown.BASE_URL, "http://localhost:4000 (default)");
+  assert.equal(shown.DATABASE_URL, "file:/srv/mesh/mesh.db (default)");
+  assert.equal(shown.ENCRYPTION_KEY, " (default)");
 });
 
 Deno.test("the README's table of settings is the one in the code", async () => {

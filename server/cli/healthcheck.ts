@@ -2,7 +2,7 @@ import { isLoopbackHost, loadConfig } from "../config.ts";
 import { messageOf } from "../errors.ts";
 import { Outbound } from "../outbound.ts";
 
-/** `mesh healthcheck`: 0 where the mesh on this machine answers that it is healthy, else 1. */
+/** `mesh healthcheck`, which prints JSON in any case: 0 where the mesh on this machine answers that it is healthy, else 1. */
 export async function healthcheck(): Promise<number> {
   const { host, port } = loadConfig();
   const everywhere = host === "0.0.0.0" || host === "::";

@@ -35,9 +35,9 @@ const commands: Readonly<Record<string, Command>> = {
     run: printConfig,
   },
   healthcheck: {
-    usage: "mesh healthcheck",
-    help: "Asks the mesh on this machine whether it is healthy",
-    options: [],
+    usage: "mesh healthcheck [--json]",
+    help: "Asks the mesh on this machine whether it is healthy; the answer is JSON in any case",
+    options: ["--json"],
     run: healthcheck,
   },
   "keys rotate": {
@@ -67,7 +67,7 @@ const commands: Readonly<Record<string, Command>> = {
 export async function main(args: readonly string[]): Promise<number> {
   const [name = "serve", ...rest] = args;
   if (name === "--version") {
-    console.log(version);
+    console.log(rest.includes("--json") ? JSON.stringify({ version }) : version);
     return 0;
   }
   if (name === "--help" || name === "-h") {
@@ -76,7 +76,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const command = commandOf(name) ?? commandOf(`${name} ${rest.shift()}`);
   if (!command) return help(name, args[1]);
-  if (rest.includes("--help")) {
+  if (rest.includes("--help") || rest.includes("-h")) {
     console.log([command.usage, command.help, ...command.details ?? []].join("\n"));
     return 0;
   }
@@ -85,10 +85,15 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     return await command.run(rest);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
+    if (!(error instanceof AppError) && !isOfTheMachine(error)) throw error;
     console.error(`mesh: ${error.message}`);
     return 1;
   }
+}
+
+/** True for what the operating system refused, such as a folder that cannot be written: it says all by itself. */
+function isOfTheMachine(error: unknown): error is Error {
+  return error instanceof Error && Object.values(Deno.errors).some((kind) => error instanceof kind);
 }
 
 function commandOf(name: string): Command | undefined {

@@ -1,5 +1,5 @@
 import { makeApp, makeSetupToken } from "../app.ts";
-import { loadConfig } from "../config.ts";
+import { type Config, loadConfig } from "../config.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { version } from "../version.ts";
 import { Lifecycle } from "../lifecycle.ts";
@@ -13,7 +13,7 @@ const endLimitMs = 1000;
 
 /** `mesh serve`: starts, says where, and runs until SIGTERM or SIGINT. */
 export async function serve(): Promise<number> {
-  const config = loadConfig();
+  const config = withPort(loadConfig());
   const services = await startServices(config);
   const lifecycle = new Lifecycle();
   const setupToken = await makeSetupToken(services);
@@ -48,6 +48,19 @@ export async function endCalls(
   await lifecycle.drain(endLimitMs);
 }
 
+/** With the port 0 the system chooses one, which the URL has to name. */
+function withPort(config: Config): Config {
+  if (config.port !== 0) return config;
+  const listener = Deno.listen({ hostname: config.host, port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return Object.freeze({
+    ...config,
+    port,
+    baseUrl: config.baseUrl.replace(/^http:\/\/localhost:0$/, `http://localhost:${port}`),
+  });
+}
+
 function listen(
   { config, log }: Services,
   handler: (request: Request, info: Deno.ServeHandlerInfo) => Response | Promise<Response>,
@@ -62,14 +75,11 @@ function listen(
       onError: serverErrors(log),
     }, handler);
   } catch (error) {
-    const place = `${config.host}:${config.port}`;
-    throw new AppError(
-      "unavailable",
-      `Cannot listen on ${place}: ${messageOf(error)}; set PORT to another port`,
-      {
-        cause: error,
-      },
-    );
+    const advice = error instanceof Deno.errors.AddrInUse
+      ? "set PORT to another port"
+      : "HOST and PORT say where";
+    const what = `Cannot listen on ${config.host}:${config.port}: ${messageOf(error)}; ${advice}`;
+    throw new AppError("unavailable", what, { cause: error });
   }
 }
 

@@ -1,18 +1,39 @@
 import { dirname } from "node:path";
 import { Kysely, sql } from "kysely";
 import { type Migration, migrations } from "../../migrations/mod.ts";
-import { AppError } from "../errors.ts";
+import { AppError, messageOf } from "../errors.ts";
 import { type Db, dialectOf, hasTable, kindOf, withMigrationLock } from "./dialect.ts";
 import type { Schema } from "./schema.ts";
 
-/** Opens the database of a contract URL; a database file and its folder are made readable by their owner alone. */
+/**
+ * Opens the database of a contract URL; a database file and its folder are made readable by their owner alone.
+ * Throws `unavailable` with one line where it does not answer.
+ */
 export async function openDatabase(url: string, poolMax = 10): Promise<Db> {
-  const file = /^(?:file|sqlite):(?:\/\/(?=\/))?(.*)$/.exec(url)?.[1];
-  if (file !== undefined && file !== ":memory:") {
-    await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    makeFile(file);
+  let db: Db | undefined;
+  try {
+    const file = /^(?:file|sqlite):(?:\/\/(?=\/))?(.*)$/.exec(url)?.[1];
+    if (file !== undefined && file !== ":memory:") {
+      await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      makeFile(file);
+    }
+    db = new Kysely<Schema>({ dialect: await dialectOf(url, poolMax) });
+    await sql`select 1`.execute(db);
+    return db;
+  } catch (cause) {
+    await db?.destroy();
+    const reason = reasonOf(cause, url);
+    throw new AppError("unavailable", `Cannot open the database (DATABASE_URL): ${reason}`, { cause });
   }
-  return new Kysely<Schema>({ dialect: await dialectOf(url, poolMax) });
+}
+
+/** Why a database does not answer, without the password that a driver may repeat. */
+function reasonOf(cause: unknown, url: string): string {
+  // Where a name leads to several addresses, each has an error of its own.
+  const error = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const password = URL.canParse(url) ? new URL(url).password : "";
+  const told = messageOf(error).replaceAll(url, "***").replaceAll(/\s+/g, " ");
+  return password === "" ? told : told.replaceAll(password, "***");
 }
 
 /** Makes the file where there is none; the files beside it, which SQLite makes, get its mode. */

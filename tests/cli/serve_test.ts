@@ -48,6 +48,45 @@ Deno.test("a bad setting stops the start with one line and exit code 1", () =>
     assert.deepEqual([...Deno.readDirSync(dir)], []);
   }));
 
+Deno.test("what keeps it from starting is told in one line that names the setting, and nothing is left behind", () =>
+  inFolder(async (dir) => {
+    const file = `${dir}/file`;
+    await Deno.writeTextFile(file, "");
+    const password = "marked-value";
+    const cases: [Record<string, string>, RegExp][] = [
+      [{ OUTBOUND_ALLOW: "10.0.0.0/99" }, /OUTBOUND_ALLOW: "10\.0\.0\.0\/99" is neither/],
+      [{ AUTH_CONFIG_PATH: dir }, /AUTH_CONFIG_PATH.*directory/],
+      [{ ENCRYPTION_KEY_FILE: dir }, /ENCRYPTION_KEY_FILE.*directory/],
+      [{ ENCRYPTION_KEY_FILE: `${dir}/none` }, /ENCRYPTION_KEY_FILE names/],
+      [{ DATA_DIR: `${file}/data` }, /DATABASE_URL/],
+      [
+        { DATABASE_URL: `postgres://mesh:${password}@127.0.0.1:${freePort()}/mesh` },
+        /DATABASE_URL.*ECONNREFUSED/,
+      ],
+      [
+        { DATABASE_URL: `mysql://mesh:${password}@127.0.0.1:${freePort()}/mesh` },
+        /DATABASE_URL.*ECONNREFUSED/,
+      ],
+    ];
+    for (const [env, reason] of cases) {
+      const child = mesh(["serve"], { DATA_DIR: `${dir}/data`, PORT: String(freePort()), ...env }, dir);
+      assert.equal((await child.ended).code, 1);
+      assert.match(child.output, /^mesh: [^\n]+\n$/);
+      assert.match(child.output, reason);
+      assert.ok(!child.output.includes(password));
+      assert.deepEqual([...Deno.readDirSync(dir)].map(({ name }) => name), ["file"]);
+    }
+  }));
+
+Deno.test("the port 0 is one that the system chooses, and the URL names it", () =>
+  inFolder(async (dir) => {
+    const child = mesh(["serve"], { DATA_DIR: dir, PORT: "0" });
+    const [line] = await child.line(/is ready at http:\S+/);
+    const health = await fetch(`${/http:\S+/.exec(line)?.[0]}/health`);
+    assert.equal((await health.json()).status, "ok");
+    await child.kill("SIGTERM");
+  }));
+
 Deno.test("a port that is taken stops the start with one line", () =>
   inFolder(async (dir) => {
     await using upstream = startHostile(behaviours.good);
@@ -63,6 +102,9 @@ Deno.test("usage: unknown commands and options are 2, help and version are 0", (
       [["--help"], 0, /mesh migrate/],
       [["migrate", "--help"], 0, /--status/],
       [["dance"], 2, /there is no command 'dance'/],
+      [["--version", "--json"], 0, /^\{"version":"/],
+      [["config", "-h"], 0, /^mesh config/],
+      [["healthcheck", "--json"], 1, /./],
       [["serve", "--fast"], 2, /takes no '--fast'/],
       [["config"], 0, /^PORT\s+3000 \(default\)$/m],
       [["migrate", "--status"], 0, /0001_initial {2}pending/],

@@ -9,7 +9,7 @@ const quiet = { AUTH_CONFIG_PATH: "./none.json", NO_COLOR: "1", HEALTH_CHECK_SEC
 const root = new URL("../..", import.meta.url).pathname;
 
 /** Starts the command line with these arguments and settings; nothing of this process's environment is inherited. */
-export function mesh(args: string[], env: Record<string, string>): Child {
+export function mesh(args: string[], env: Record<string, string>, cwd = env.DATA_DIR ?? root): Child {
   const command = [Deno.execPath(), "run", "-A", "--no-check", `${root}main.ts`, ...args] as [
     string,
     ...string[],
@@ -17,7 +17,7 @@ export function mesh(args: string[], env: Record<string, string>): Child {
   const cache = Deno.env.get("DENO_DIR");
   return start({
     command,
-    cwd: env.DATA_DIR ?? root,
+    cwd,
     // Checks in the background would come in between.
     env: { ...quiet, ...cache ? { DENO_DIR: cache } : {}, ...env },
     clearEnv: true,
