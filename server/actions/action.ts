@@ -146,10 +146,23 @@ function validate<I extends z.ZodObject>(action: Action<I>, raw: unknown): z.out
   if (result.success) return result.data;
   const fields: Record<string, string> = {};
   for (const issue of result.error.issues.slice(0, maxProblems)) {
-    fields[issue.path.join(".")] ??= issue.message;
+    const { path, message } = plainest(issue);
+    fields[path.join(".")] ??= message;
   }
   const [field, message] = Object.entries(fields)[0] ?? ["input", "it is not an object"];
   throw new AppError("invalid", `Cannot run ${action.name}: ${field || "input"}: ${message}`, { fields });
+}
+
+/** What is wrong by itself: of several shapes that were possible, with the one that fits best; of a key, with the key. */
+function plainest(issue: z.core.$ZodIssue): Pick<z.core.$ZodIssue, "path" | "message"> {
+  if (issue.code === "invalid_union") {
+    const [best] = issue.errors.toSorted((one, other) => one.length - other.length);
+    if (best?.[0]) return plainest({ ...best[0], path: [...issue.path, ...best[0].path] });
+  }
+  if (issue.code === "invalid_key") {
+    return { path: issue.path, message: issue.issues[0]?.message ?? issue.message };
+  }
+  return issue;
 }
 
 /** The context for the organization that the input names: a person acts there with the roles they have there. */

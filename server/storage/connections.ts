@@ -66,11 +66,12 @@ export type RelayRow = Pick<
   | "updated_at"
 >;
 
-/** The fields that a list may be filtered by and, where an index gives the order, sorted by. */
+/** The fields that a list may be filtered and sorted by. */
 export const fields: Fields = {
   id: { column: "id", kind: "text" },
-  title: { column: "title_lower", kind: "lower", sortable: true },
+  title: { column: "title_lower", kind: "lower" },
   description: { column: "description", kind: "text", nullable: true },
+  icon: { column: "icon", kind: "text", nullable: true },
   app_name: { column: "app_name", kind: "text", nullable: true },
   app_id: { column: "app_id", kind: "text", nullable: true },
   connection_type: {
@@ -79,14 +80,14 @@ export const fields: Fields = {
     values: ["HTTP", "SSE", "Websocket", "STDIO"],
   },
   connection_url: { column: "connection_url", kind: "text", nullable: true },
-  status: { column: "status", kind: "enum", values: ["active", "inactive", "error"], sortable: true },
+  status: { column: "status", kind: "enum", values: ["active", "inactive", "error"] },
   credential_mode: { column: "credential_mode", kind: "enum", values: ["shared", "per_user"] },
   credential_type: { column: "credential_type", kind: "enum", values: ["static", "oauth"] },
-  tool_count: { column: "tool_count", kind: "number", sortable: true },
+  tool_count: { column: "tool_count", kind: "number" },
   created_by: { column: "created_by", kind: "text" },
   updated_by: { column: "updated_by", kind: "text" },
-  created_at: { column: "created_at", kind: "time", sortable: true },
-  updated_at: { column: "updated_at", kind: "time", sortable: true },
+  created_at: { column: "created_at", kind: "time" },
+  updated_at: { column: "updated_at", kind: "time" },
 };
 
 const maxIndexedName = 200; // characters of connection_tools.name; MCP advises at most 128
@@ -163,7 +164,9 @@ export async function list(
   const matching = db.selectFrom("connections").where("organization_id", "=", organizationId)
     .where(whereOf(input.where, fields)).where(hasTools(organizationId, input.binding ?? []));
   const { count } = await matching.select((eb) => eb.fn.countAll().as("count")).executeTakeFirstOrThrow();
-  const page = matching.orderBy(orderOf(input.orderBy, fields, { field: "created_at", direction: "desc" }))
+  const page = matching.orderBy(
+    orderOf(input.orderBy, fields, { db, field: "created_at", direction: "desc" }),
+  )
     .offset(input.offset);
   const lengths = longColumns.map((column) => sql`coalesce(length(${sql.ref(column)}), 0)`);
   const sizes = await page.select(sql<number>`${sql.join(lengths, sql` + `)}`.as("length")).limit(input.limit)

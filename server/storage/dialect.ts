@@ -9,6 +9,7 @@ import {
   MysqlDialect,
   PostgresAdapter,
   PostgresDialect,
+  type RawBuilder,
   sql,
   SqliteDialect,
   type SqliteStatement,
@@ -37,6 +38,11 @@ export function kindOf(db: Db): DatabaseKind {
     : adapter instanceof PostgresAdapter
     ? "postgres"
     : "sqlite";
+}
+
+/** An expression that is sorted byte by byte, also where the database's own language would decide. */
+export function byteOrder(db: Db, text: RawBuilder<unknown>): RawBuilder<unknown> {
+  return kindOf(db) === "postgres" ? sql`${text} collate "C"` : text;
 }
 
 /** True where a query keeps the thread that asks busy until it is answered. */
@@ -103,6 +109,12 @@ async function mysqlDialect(url: string, poolMax: number): Promise<Dialect> {
 function openSqlite(path: string) {
   const database = new DatabaseSync(path, { timeout: 10_000, enableForeignKeyConstraints: true });
   database.exec("pragma journal_mode = wal; pragma synchronous = normal;");
+  // The library's own knows the letters of ASCII only.
+  database.function(
+    "lower",
+    { deterministic: true },
+    (value) => typeof value === "string" ? value.toLowerCase() : value,
+  );
   const statements = new LRUCache<string, SqliteStatement>({ max: 300 });
   return {
     close: () => database.close(),

@@ -1,6 +1,7 @@
 import { type Expression, type RawBuilder, sql, type SqlBool } from "kysely";
 import { z } from "zod";
 import { AppError } from "../errors.ts";
+import { byteOrder, type Db } from "./dialect.ts";
 
 const maxDepth = 5;
 const maxLeaves = 50;
@@ -9,7 +10,7 @@ const maxText = 1000;
 
 /**
  * A field that a list may be filtered by. `lower` is a column that holds lower-case text; `time` is ISO 8601
- * outside and milliseconds in the database; `sortable` says that an index gives that order.
+ * outside and milliseconds in the database. A list may be sorted by any of them.
  */
 export interface Field {
   readonly column: string;
@@ -17,7 +18,6 @@ export interface Field {
   /** The values of an enum. */
   readonly values?: readonly string[];
   readonly nullable?: boolean;
-  readonly sortable?: boolean;
 }
 
 /** The fields of a noun by their public name. */
@@ -95,20 +95,19 @@ export function whereOf(where: Condition | undefined, fields: Fields): Expressio
 export function orderOf(
   orderBy: ListInput["orderBy"],
   fields: Fields,
-  fallback: { field: string; direction: "asc" | "desc" },
+  { db, ...fallback }: { db: Db; field: string; direction: "asc" | "desc" },
 ): RawBuilder<unknown> {
   const wanted = orderBy?.length ? orderBy : [{ ...fallback, field: [fallback.field] }];
   const parts = wanted.flatMap((order) => {
-    const name = order.field.join(".");
     const field = fieldOf(order.field, fields, "orderBy");
-    if (!field.sortable) throw refused("orderBy", `the field '${name}' is not one to sort by`);
     const column = sql.ref(field.column);
     const direction = order.direction === "asc" ? sql`asc` : sql`desc`;
-    if (!field.nullable) return [sql`${column} ${direction}`];
+    const value = field.kind === "text" ? byteOrder(db, sql`lower(${column})`) : column;
+    if (!field.nullable) return [sql`${value} ${direction}`];
     // Databases differ in where they put nulls, and not all know NULLS FIRST.
     const nulls = order.direction === "asc" ? "last" : "first";
     const rank = (("nulls" in order && order.nulls) || nulls) === "first" ? sql`0 else 1` : sql`1 else 0`;
-    return [sql`case when ${column} is null then ${rank} end`, sql`${column} ${direction}`];
+    return [sql`case when ${column} is null then ${rank} end`, sql`${value} ${direction}`];
   });
   const last = wanted.at(-1)?.direction === "desc" ? sql`desc` : sql`asc`;
   return sql.join([...parts, sql`${sql.ref("id")} ${last}`]);
@@ -152,7 +151,7 @@ function leafSql(leaf: Leaf, fields: Fields): RawBuilder<SqlBool> {
 /** `like` takes % and _ as wildcards; `contains` takes nothing as one. Case does not count in either. */
 function patternSql({ field: path, operator, value }: Leaf, field: Field): RawBuilder<SqlBool> {
   const name = path.join(".");
-  if ((field.kind !== "text" && field.kind !== "lower") || typeof value !== "string") {
+  if (field.kind === "number" || field.kind === "time" || typeof value !== "string") {
     throw refused("where", `'${operator}' on the field '${name}' takes a text field and a text`);
   }
   const text = value.toLowerCase();
@@ -187,7 +186,10 @@ function columnValue(value: unknown, name: string, field: Field): string | numbe
 }
 
 function timeValue(text: string, name: string): number {
-  const time = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text) ? Date.parse(text) : NaN;
+  const match = /^\d{4}-\d{2}-\d{2}(?:T[\d:.]+(Z|[+-]\d{2}:\d{2})?)?$/.exec(text);
+  // A time without a zone is UTC, as a date is.
+  const zone = match?.[1] === undefined && text.includes("T") ? "Z" : "";
+  const time = match ? Date.parse(text + zone) : NaN;
   if (Number.isNaN(time)) throw refused("where", `the field '${name}' takes an ISO 8601 time`);
   return time;
 }

@@ -120,10 +120,16 @@ onEachDatabase("connections: conditions are decided by the database, for each op
       [leaf("title", "eq", "' or 1=1 --"), []],
       [leaf("description", "eq", null), ["conn_a", "conn_c", "conn_d"]],
       [leaf("description", "contains", "BER"), ["conn_b"]],
+      [leaf("description", "contains", "ÜBER"), ["conn_b"]],
+      [leaf("description", "like", "üb%"), ["conn_b"]],
+      [leaf("icon", "eq", null), ["conn_a", "conn_b", "conn_c", "conn_d"]],
+      [leaf("status", "like", "%active"), ["conn_a", "conn_b", "conn_d"]],
+      [leaf("status", "contains", "ERR"), ["conn_c"]],
       [leaf("status", "in", ["error", "inactive"]), ["conn_c", "conn_d"]],
       [leaf("tool_count", "gte", 2), ["conn_a", "conn_d"]],
       [leaf("created_at", "gt", "2026-01-02T00:00:00Z"), ["conn_c", "conn_d"]],
       [leaf("created_at", "lt", "2026-01-02T01:00:00+02:00"), ["conn_a"]],
+      [leaf("created_at", "gte", "2026-01-02T00:00:00"), ["conn_b", "conn_c", "conn_d"]],
       [{ operator: "and", conditions: [leaf("status", "eq", "active"), leaf("tool_count", "eq", 1)] }, [
         "conn_b",
       ]],
@@ -156,7 +162,6 @@ onEachDatabase("connections: what cannot be used in a condition is refused by na
       [{ where: leaf("title", "eq", ["a"]) }, /'eq' on the field 'title' takes one value/],
       [{ where: leaf("title", "in", "a") }, /'in' on the field 'title' takes an array/],
       [{ where: leaf("created_at", "like", "2026%") }, /'like' on the field 'created_at'/],
-      [{ orderBy: [{ field: ["description"], direction: "asc" }] }, /'description' is not one to sort by/],
       [{ orderBy: [{ field: ["nothing"], direction: "asc" }] }, /no field 'nothing'/],
     ];
     for (const [input, message] of refused) {
@@ -237,6 +242,28 @@ onEachDatabase("connections: a page ends early where servers list megabytes", as
     assert.deepEqual(await from(4), []);
   });
 });
+
+onEachDatabase(
+  "connections: they sort by any field, without regard to case, nulls where they are wanted",
+  async (_t, url) => {
+    const described = ["beta", "Alpha", null, "ärger", null, "Zeta", ""];
+    const rows = described.map((description, i) => ({ id: `conn_${i}`, title: "T", description }));
+    await withRows(url, rows, async (db) => {
+      const by = (direction: string, nulls?: string) =>
+        ids(db, { orderBy: [{ field: ["description"], direction, nulls }] });
+      const ascending = ["conn_6", "conn_1", "conn_0", "conn_5", "conn_3"];
+      const descending = ascending.toReversed();
+      assert.deepEqual(await by("asc", "first"), ["conn_2", "conn_4", ...ascending]);
+      assert.deepEqual(await by("asc", "last"), [...ascending, "conn_2", "conn_4"]);
+      assert.deepEqual(await by("desc", "first"), ["conn_4", "conn_2", ...descending]);
+      assert.deepEqual(await by("desc", "last"), [...descending, "conn_4", "conn_2"]);
+      for (const field of Object.keys(connections.fields)) {
+        const sorted = await ids(db, { orderBy: [{ field: [field], direction: "desc" }] });
+        assert.equal(sorted.length, rows.length, field);
+      }
+    });
+  },
+);
 
 onEachDatabase("connections: a binding finds those that have all its tools", async (_t, url) => {
   await withRows(url, samples, async (db) => {
