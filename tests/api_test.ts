@@ -99,6 +99,16 @@ onServices("api: each failure has its status, code and sentence", async (service
       "invalid",
       /data\.title: it is required/,
     ],
+    ["no fields", ann, create, json({}), 422, "invalid", /data: it is required/],
+    [
+      "a missing object",
+      ann,
+      "/CONNECTION_CONFIGURE",
+      json({ id: "conn_x" }),
+      422,
+      "invalid",
+      /configuration_state: it is required/,
+    ],
     [
       "a wrong operator",
       ann,

@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import * as connections from "../storage/connections.ts";
+import { required } from "./fields.ts";
 
 /** The request that an action runs for, as the audit log names it. */
 export interface RequestFacts {
@@ -142,7 +143,7 @@ function authorizeTarget(target: Target, call: Call): void {
 const maxProblems = 100; // are told; who reads an answer reads no more
 
 function validate<I extends z.ZodObject>(action: Action<I>, raw: unknown): z.output<I> {
-  const result = action.input.safeParse(raw ?? {});
+  const result = action.input.safeParse(raw ?? {}, { error: required });
   if (result.success) return result.data;
   const fields: Record<string, string> = {};
   for (const issue of result.error.issues.slice(0, maxProblems)) {

@@ -21,12 +21,8 @@ const maxHeaders = 50;
 // deno-lint-ignore no-control-regex -- line breaks and tabs apart, no control character belongs into a text
 const printable = /^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/;
 
-function required(issue: { input?: unknown }): string | undefined {
-  return issue.input === undefined ? "it is required" : undefined;
-}
-
 function text(max: number) {
-  return z.string({ error: required }).trim().max(max).regex(
+  return z.string().trim().max(max).regex(
     printable,
     "it must not contain control characters",
   );
@@ -40,7 +36,7 @@ function jsonObject(max: number) {
   );
 }
 
-const connectionUrl = z.string({ error: required }).trim().min(1, "it is required").max(2048)
+const connectionUrl = z.string().trim().min(1, "it is required").max(2048)
   .superRefine((value, context) => {
     const problem = urlProblem(value);
     if (problem !== null) context.addIssue({ code: "custom", message: problem });

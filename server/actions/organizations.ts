@@ -7,7 +7,7 @@ import * as members from "../storage/members.ts";
 import * as organizations from "../storage/organizations.ts";
 import * as users from "../storage/users.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
-import { idField, isoOf, jsonObject, line, paragraph, required } from "./fields.ts";
+import { idField, isoOf, jsonObject, line, paragraph } from "./fields.ts";
 import { memberEntity, toMember } from "./members.ts";
 import { giveBackAfter } from "./oauth_grants.ts";
 
@@ -35,7 +35,7 @@ const invitationEntity = z.object({
 });
 
 const name = line(200).min(1, "it is required");
-const slug = z.string({ error: required }).min(1, "it is required").max(
+const slug = z.string().min(1, "it is required").max(
   100,
   "it must have at most 100 characters",
 )
