@@ -88,6 +88,7 @@ export const callConnectionTool = defineAction({
   title: "Call tool",
   description:
     "Calls one tool of a connection's server and gives back its answer with the time that it took.",
+  destructive: true, // as far as anybody can say of any tool
   input: z.object({
     id,
     toolName: z.string().min(1).max(1000),

@@ -128,7 +128,7 @@ function found(eb: Expressions, search: string) {
   );
   return eb.or([
     sql<boolean>`lower(${eb.ref("tool_name")}) like ${pattern} escape '!'`,
-    sql<boolean>`lower(${eb.ref("request_id")}) like ${pattern} escape '!'`,
+    sql<boolean>`${eb.ref("request_id")} like ${pattern} escape '!'`, // always in lower case
     eb("user_id", "in", users),
   ]);
 }

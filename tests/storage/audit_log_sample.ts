@@ -76,7 +76,7 @@ function manyRows(users: string[]): AuditLogTable[] {
       duration_ms: roll(20_000) / 16,
       timestamp: began + roll(100) * hour / 2,
       user_id: [null, ...users][roll(users.length + 1)] ?? null,
-      request_id: `Req_${i % 50}_x`,
+      request_id: `req_${i % 50}_x`,
       properties: labelled ? JSON.stringify(labelled) : null,
     });
   });
@@ -125,7 +125,7 @@ export function filtersOf(users: string[]): auditLog.Filter[] {
     { search: "FETCH" },
     { search: "100%" },
     { search: "_mail" },
-    { search: "req_7_" },
+    { search: "REQ_7_" },
     { search: "ada" },
     { search: "@example.com", isError: true },
     { search: "!" },
