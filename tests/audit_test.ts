@@ -8,11 +8,11 @@ import {
   openAudit,
   organizationId,
   requestIds,
-  until,
   withFolder,
   withoutTable,
 } from "./audit/support.ts";
 import { onEachDatabase } from "./support/databases.ts";
+import { until } from "./support/until.ts";
 
 async function isUnavailable(promise: Promise<unknown>): Promise<void> {
   await assert.rejects(promise, (error) => {
@@ -58,7 +58,7 @@ onEachDatabase("audit: rows reach the database without being asked for", async (
     const audit = await openAudit(db, dir);
     const ids = Array.from({ length: 300 }, (_, i) => `req_${String(i).padStart(3, "0")}`);
     for (const id of ids) audit.record(entry(id));
-    await until("all rows", async () => await auditLog.count(db, organizationId, {}) === ids.length);
+    await until(async () => await auditLog.count(db, organizationId, {}) === ids.length, "all rows");
     assert.deepEqual(await requestIds(db), ids);
     await audit.close();
   });
@@ -267,8 +267,8 @@ onEachDatabase("audit: rows are kept as long as the setting says", async (_t, ur
     await keeping.close();
     assert.equal((await requestIds(db)).length, 451);
     const audit = await openAudit(db, dir, { retentionDays: 2 });
-    await until("old rows to be gone", async () => (await requestIds(db)).length === 1);
-    await until("other rows to be gone", async () => await auditLog.count(db, "org_other", {}) === 0);
+    await until(async () => (await requestIds(db)).length === 1, "old rows to be gone");
+    await until(async () => await auditLog.count(db, "org_other", {}) === 0, "other rows to be gone");
     assert.deepEqual(await requestIds(db), ["req_young"]);
     await audit.close();
   });

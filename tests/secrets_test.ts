@@ -1,12 +1,12 @@
 // Nothing that was given in confidence comes out again: not in the log, on a page, in an answer, a row or an error.
 import assert from "node:assert/strict";
-import { until } from "./mcp/support.ts";
 import { granted, refused } from "./secrets/grants.ts";
 import { startLeakyIssuer, startLeakyServer } from "./secrets/leaky.ts";
 import type { Said } from "./secrets/markers.ts";
 import { readAll, readDatabase, readFiles, readPages } from "./secrets/reading.ts";
 import { personal, shared } from "./secrets/servers.ts";
 import { Site } from "./secrets/site.ts";
+import { until } from "./support/until.ts";
 
 const marked = [
   ...[

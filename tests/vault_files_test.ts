@@ -11,6 +11,7 @@ import { forgetOldKeys } from "../server/vault/rotation.ts";
 import { withMigrated } from "./support/accounts.ts";
 import { onEachDatabase, withDatabase } from "./support/databases.ts";
 import { by, opensAll, rotate, sealed } from "./support/vaults.ts";
+import { until } from "./support/until.ts";
 
 async function inFolder(fn: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "mesh-keys-" });
@@ -32,14 +33,6 @@ function inFolderWith(key: Uint8Array, fn: (path: string, dir: string) => Promis
 
 async function keyIn(path: string): Promise<string> {
   return keyId(parseKey((await Deno.readTextFile(path)).trim()));
-}
-
-async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!await condition()) {
-    assert.ok(Date.now() < deadline, `time was up before ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** A vault that follows rotations, as a server's does. */
@@ -115,12 +108,12 @@ onEachDatabase(
           let next: Uint8Array = master;
           await watching(db, await findMasterKeys(db, null, runningDir), async () => {
             next = await rotate(db, await rotate(db, master));
-            await until("the key file was replaced", async () => await keyIn(running) === keyId(next));
+            await until(async () => await keyIn(running) === keyId(next), "the key file was replaced");
           });
           const keys = await findMasterKeys(db, null, downDir);
           assert.equal(keys.given, keyId(master));
           await watching(db, keys, async () => {
-            await until("the key file was replaced", async () => await keyIn(down) === keyId(next));
+            await until(async () => await keyIn(down) === keyId(next), "the key file was replaced");
           });
           const [first] = await keyRotations.list(db);
           assert.equal(first?.oldKeyUsedAt, null, "nobody needs the old key");
@@ -141,8 +134,8 @@ onEachDatabase(
       await finished(Date.now() - 3600_000);
       const keys = new MasterKeys(next);
       await watching(db, new MasterKeys(master), async () => {
-        await until("it was noted", async () =>
-          (await keyRotations.list(db))[0]?.oldKeyUsedBy === Deno.hostname());
+        const noted = async () => (await keyRotations.list(db))[0]?.oldKeyUsedBy === Deno.hostname();
+        await until(noted);
         await assert.rejects(
           forgetOldKeys({ db, keys, by }),
           /Cannot forget the old key: \d+ s ago a process on '.+' was still given '.+'; give it the new one/,

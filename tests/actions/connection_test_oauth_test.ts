@@ -6,9 +6,10 @@ import * as connectionHealth from "../../server/storage/connection_health.ts";
 import { Health } from "../../server/upstream/health.ts";
 import { onServices } from "../support/services.ts";
 import { startOidcUpstream } from "../support/upstreams/oidc_provider.ts";
-import { Lines, until } from "../upstream/health_support.ts";
+import { Lines } from "../upstream/health_support.ts";
 import { connect, run, someone } from "./connection_support.ts";
 import { connectAt, seat } from "./credential_authorizing_support.ts";
+import { until } from "../support/until.ts";
 
 /** What each stage came to: passed, failed, not needed or not tried. */
 function marks({ stages }: { stages: { ok: boolean; skipped?: true | undefined }[] }): string {

@@ -6,7 +6,8 @@ import { openDatabase } from "../../server/storage/database.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 import { onEachDatabase, withDatabase } from "../support/databases.ts";
 import { start } from "../support/processes.ts";
-import { entry, lineOf, openAudit, requestIds, until, withFolder, withoutTable } from "./support.ts";
+import { entry, lineOf, openAudit, requestIds, withFolder, withoutTable } from "./support.ts";
+import { until } from "../support/until.ts";
 
 /** A way to a server on this machine that can be cut, stalled and mended. */
 class Line {
@@ -98,7 +99,7 @@ onEachServer("audit: a database that cannot be reached delays rows, and loses no
   await assert.rejects(audit.flush(), /does not take rows/);
   assert.deepEqual(await requestIds(direct), ["req_0000"]);
   line.mend();
-  await until("all rows", async () => (await requestIds(direct)).length === ids.length);
+  await until(async () => (await requestIds(direct)).length === ids.length, "all rows");
   assert.deepEqual(await requestIds(direct), ids);
   await audit.close();
 });
@@ -116,7 +117,7 @@ onEachServer("audit: a database that says nothing any more is given up and tried
   await assert.rejects(mover.flush(), /does not take rows/);
   await line.cut();
   line.mend();
-  await until("all rows", async () => (await requestIds(direct)).length === ids.length);
+  await until(async () => (await requestIds(direct)).length === ids.length, "all rows");
   await mover.close();
   journal.close();
 });
@@ -136,9 +137,9 @@ Deno.test("audit: rows that wait for the database wait on disk, not in memory", 
       const bringBack = await withoutTable(db);
       await using child = start({ command: [...deno, recorder, url, dir, "big", "2000"] });
       const waiting = () => folderBytes(`${dir}/journal`);
-      await until("100 MiB of rows", () => waiting() > 100 * 1024 * 1024);
+      await until(() => waiting() > 100 * 1024 * 1024, "100 MiB of rows");
       await bringBack();
-      await until("rows in the database", async () => (await requestIds(db)).length > 100);
+      await until(async () => (await requestIds(db)).length > 100, "rows in the database");
       await child.kill("SIGKILL");
       assert.equal(child.stderr.includes("out of memory"), false);
       const promised = Deno.readTextFileSync(`${dir}/big.promised`).split("\n").filter(Boolean);

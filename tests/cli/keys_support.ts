@@ -1,6 +1,8 @@
 // Organizations with secrets, and data keys enough that a rotation takes its time.
 import { randomBytes } from "node:crypto";
+import { sql } from "kysely";
 import * as connections from "../../server/storage/connections.ts";
+import { openDatabase } from "../../server/storage/database.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 import { MasterKeys, openVault } from "../../server/vault.ts";
 import { dataKeyPlace, encrypt } from "../../server/vault/envelope.ts";
@@ -8,6 +10,7 @@ import { placeOf } from "../../server/upstream/credentials.ts";
 import { legacy, post } from "../mcp/support.ts";
 import { addKey, addMember, addOrganization, addUser } from "../support/accounts.ts";
 import { addConnection } from "../support/connections.ts";
+import type { DatabaseKind } from "../support/databases.ts";
 import type { Hostile } from "../support/upstreams.ts";
 import { behaviours, startHostile } from "../support/upstreams.ts";
 
@@ -70,6 +73,30 @@ export async function addDataKeys(db: Db, count: number, master: Uint8Array): Pr
     const rows = Array.from({ length: Math.min(500, count - at) }, (_, i) => row(at + i));
     await db.insertInto("data_keys").values(rows).execute();
   }
+}
+
+/**
+ * Holds a rotation up at one of so many data keys of `addDataKeys`, the last in their order; gives what lets it go on.
+ * A database file has one writer, so there the rotation is kept busy instead, and goes on only if it is killed.
+ */
+export async function holdUp(url: string, kind: DatabaseKind, count: number): Promise<() => Promise<void>> {
+  const db = await openDatabase(url, 1);
+  const last = Array.from({ length: count }, (_, i) => `org_filler_${i}`).sort().at(-1) ?? "";
+  if (kind === "sqlite") {
+    await sql`create trigger hold_up before update on data_keys when old.organization_id = ${sql.lit(last)}
+      begin select count(*) from data_keys a, data_keys b, data_keys c, data_keys d; end`.execute(db);
+    return async () => {
+      await sql`drop trigger hold_up`.execute(db);
+      await db.destroy();
+    };
+  }
+  const transaction = await db.startTransaction().execute();
+  await transaction.updateTable("data_keys").set((eb) => ({ wrapped: eb.ref("wrapped") }))
+    .where("organization_id", "=", last).execute();
+  return async () => {
+    await transaction.rollback().execute();
+    await db.destroy();
+  };
 }
 
 /** An upstream that answers the tool call of an organization only where its own token comes along. */

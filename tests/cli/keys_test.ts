@@ -4,7 +4,6 @@ import { parseKey } from "../../server/config.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 import { keyId, sealerOf } from "../../server/vault/envelope.ts";
 import { noticeMs } from "../../server/vault/rotation.ts";
-import { until } from "../mcp/support.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { besides, mesh, serve, type Serving } from "../support/executable.ts";
 import type { Child } from "../support/processes.ts";
@@ -14,9 +13,11 @@ import {
   calls,
   connect,
   type Connected,
+  holdUp,
   makes,
   startGuarded,
 } from "./keys_support.ts";
+import { until } from "../support/until.ts";
 
 async function inFolders(count: number, fn: (...dirs: string[]) => Promise<void>): Promise<void> {
   const dirs = await Promise.all(
@@ -136,10 +137,12 @@ onEachDatabase(
       const old = randomBytes(32);
       const env = { DATA_DIR: dir, DATABASE_URL: url, ENCRYPTION_KEY: old.toBase64() };
       await (await serve(env)).child.kill("SIGTERM");
-      await besides(url, (db) => addDataKeys(db, many[kind], old));
+      await besides(url, (db) => addDataKeys(db, 300, old));
+      const goOn = await holdUp(url, kind, 300);
       const first = mesh(["keys", "rotate"], env);
       await first.line(/re-wrapped 200 of \d+ data keys/);
       await first.kill("SIGKILL");
+      await goOn();
       const between = await status(env);
       assert.equal(between.rotations[0].state, "running");
       assert.ok(between.wrapped >= 200 && between.wrapped < between.dataKeys, `${between.wrapped}`);

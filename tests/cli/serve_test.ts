@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import * as auditLog from "../../server/storage/audit_log.ts";
+import type { Db } from "../../server/storage/dialect.ts";
 import { legacy, post } from "../mcp/support.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { besides, mesh, seed, serve } from "../support/executable.ts";
 import { freePort } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 import { behaviours, startHostile } from "../support/upstreams.ts";
 
 async function inFolder(fn: (dir: string) => Promise<void>): Promise<void> {
@@ -18,6 +19,13 @@ async function inFolder(fn: (dir: string) => Promise<void>): Promise<void> {
 function call(url: string, { connectionId, key, id }: { connectionId: string; key: string; id: number }) {
   const call = legacy("tools/call", { name: "echo", arguments: { id } }, { id });
   return post({ url: `${url}/mcp/${connectionId}`, key }, call);
+}
+
+/** The ids of the calls in the log, read at once. */
+async function calledIds(db: Db, organizationId: string): Promise<number[]> {
+  const rows = await db.selectFrom("audit_log").select("input").where("organization_id", "=", organizationId)
+    .execute();
+  return rows.map(({ input }) => JSON.parse(input ?? "").id);
 }
 
 Deno.test("without settings it serves, keeps its data to itself and stops on SIGTERM with 0", () =>
@@ -229,15 +237,12 @@ onEachDatabase(
       await Promise.all(clients);
       assert.ok(answered.length >= 400);
       const second = await serve(settings);
-      const rows = await besides(url, async (db) => {
-        const found: number[] = [];
-        for (let offset = 0;; offset += 1000) {
-          const rows = await auditLog.list(db, organizationId, { filter: {}, limit: 1000, offset });
-          for (const row of rows) found.push((row.input as { id: number }).id);
-          if (rows.length < 1000) return found;
-        }
-      });
-      assert.deepEqual(answered.filter((id) => !rows.includes(id)), [], "answers without a row");
+      // The second moves what the first has left in its journal, and a busy machine takes its time.
+      let rows: number[] = [];
+      await until(async () => {
+        rows = await besides(url, (db) => calledIds(db, organizationId));
+        return answered.every((id) => rows.includes(id));
+      }, "a row for each answer");
       assert.equal(new Set(rows).size, rows.length, "no row twice");
       assert.equal((await fetch(`${second.url}/health`)).status, 200);
       await second.child.kill("SIGTERM");

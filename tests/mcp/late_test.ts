@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Lifecycle } from "../../server/lifecycle.ts";
 import { lateStream, Patience } from "../../server/mcp/late.ts";
 import type { Relayed } from "../../server/upstream/relay.ts";
+import { until } from "../support/until.ts";
 import { type Behaviour, startHostile } from "../support/upstreams.ts";
 import {
   legacy,
@@ -63,7 +64,7 @@ Deno.test("who leaves a late answer gives up the call, before and after it came"
   const body = new ReadableStream<Uint8Array>({ cancel: () => void (cancelled = true) });
   pending.resolve(await relayed(body, "text/event-stream"));
   await reading;
-  while (!cancelled) await new Promise((resolve) => setTimeout(resolve, 0));
+  await until(() => cancelled);
 
   let ended = false;
   const after = stream(

@@ -20,9 +20,9 @@ import {
   post,
   rowsOf,
   type Site,
-  until,
   withMesh,
 } from "./support.ts";
+import { until } from "../support/until.ts";
 
 interface Scene {
   readonly mesh: Mesh;

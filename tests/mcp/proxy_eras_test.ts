@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { closedPort, startEverything, startFixture } from "../support/upstreams.ts";
 import type { Fixture } from "../support/upstreams.ts";
 import { type AnyClient, connectClient, type Mode, modes } from "./clients.ts";
-import { addConnection, type Mesh, narrowed, rowsOf, site, until, withMesh } from "./support.ts";
+import { addConnection, type Mesh, narrowed, rowsOf, site, withMesh } from "./support.ts";
+import { until } from "../support/until.ts";
 
 const legacyVersion = "2025-11-25";
 const modernVersion = "2026-07-28";

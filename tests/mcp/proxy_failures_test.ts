@@ -11,9 +11,9 @@ import {
   resultFor,
   rowsOf,
   site,
-  until,
   withMesh,
 } from "./support.ts";
+import { until } from "../support/until.ts";
 
 interface Failure {
   what: string;

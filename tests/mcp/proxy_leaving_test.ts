@@ -16,9 +16,9 @@ import {
   type Sent,
   type Site,
   site,
-  until,
   withMesh,
 } from "./support.ts";
+import { until } from "../support/until.ts";
 
 const progress =
   `data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}\n\n`;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Passage } from "../../server/mcp/call.ts";
 import { type OpenStream, Streams } from "../../server/mcp/streams.ts";
+import { until } from "../support/until.ts";
 import {
   addConnection,
   answerOf,
@@ -128,7 +129,7 @@ Deno.test("whoever holds many streams open gets no more, and everybody's calls g
     assert.deepEqual((await answerOf(await post(to, legacy("tools/list")))).result, { tools: [] });
     assert.equal(client.leave(), 257);
     const later = new Listener();
-    while (await later.status(ours) !== 200) await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(async () => await later.status(ours) === 200);
     later.leave();
   });
   await server.shutdown();

@@ -218,15 +218,6 @@ export async function rowsOf({ services }: Mesh, { person }: Pick<Site, "person"
   return await auditLog.list(services.db, person.organizationId, { filter: {}, limit: 100, offset: 0 });
 }
 
-/** Waits until the condition holds. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!await condition()) {
-    if (Date.now() > deadline) throw new Error(`It never became true: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 interface Reply {
   status?: string;
   type?: string | null;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { newId } from "../../server/ids.ts";
 import * as oauthClients from "../../server/storage/oauth_clients.ts";
-import { addConnection, until } from "../mcp/support.ts";
+import { addConnection } from "../mcp/support.ts";
 import {
   callStatus,
   countIssued,
@@ -16,6 +16,7 @@ import {
   send,
   tokensOf,
 } from "./support.ts";
+import { until } from "../support/until.ts";
 
 function basic(id: string, secret: string): Record<string, string> {
   const encode = (text: string) => encodeURIComponent(text).replaceAll("%20", "+");

@@ -1,6 +1,7 @@
 // How connections are kept, reused, given up and counted.
 import assert from "node:assert/strict";
-import { answering, failsAt, ok, type Peer, RawServer, TestOutbound, textOf, until } from "./support.ts";
+import { answering, failsAt, ok, type Peer, RawServer, TestOutbound, textOf } from "./support.ts";
+import { until } from "../support/until.ts";
 
 Deno.test("one connection carries request after request", async () => {
   await using server = answering(ok);

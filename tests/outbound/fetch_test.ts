@@ -1,6 +1,7 @@
 // Outbound.fetch: what the Fetch standard promises to libraries, and where the guard is stricter.
 import assert from "node:assert/strict";
-import { failsAt, TestOutbound, until } from "./support.ts";
+import { failsAt, TestOutbound } from "./support.ts";
+import { until } from "../support/until.ts";
 
 /** A server of Deno's own, with a record of the requests that it got. */
 class Site implements AsyncDisposable {

@@ -12,10 +12,10 @@ import {
   standsStill,
   TestOutbound,
   textOf,
-  until,
   Wire,
 } from "./support.ts";
 import { fingerprintOf, TlsFront } from "./tls_front.ts";
+import { until } from "../support/until.ts";
 
 const authority = new Authority("a private authority");
 const people = new Authority("an authority of clients");
@@ -137,7 +137,7 @@ Deno.test("with a client certificate a dead port, plain HTTP and silence fail wh
   await failsAt(
     "timeout",
     /handshake did not end/,
-    outbound.exchange(http, { ...get, connectTimeoutMs: 100 }),
+    outbound.exchange(http, { ...get, connectTimeoutMs: 1000 }),
   );
   const gate = Promise.withResolvers<void>();
   await using silent = new RawServer(async (peer) => {
@@ -148,7 +148,7 @@ Deno.test("with a client certificate a dead port, plain HTTP and silence fail wh
   await failsAt(
     "timeout",
     /handshake did not end/,
-    outbound.exchange(target, { ...get, connectTimeoutMs: 100 }),
+    outbound.exchange(target, { ...get, connectTimeoutMs: 1000 }),
   );
   await gate.promise;
   const aborter = new AbortController();

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { Probe } from "../../server/outbound.ts";
 import { closedPort } from "../support/upstreams.ts";
 import { Authority } from "./certificates.ts";
-import { RawServer, TestOutbound, until } from "./support.ts";
+import { RawServer, TestOutbound } from "./support.ts";
+import { until } from "../support/until.ts";
 
 const authority = new Authority("an authority of this test");
 
@@ -63,7 +64,7 @@ Deno.test("a probe names the step that failed", async () => {
   ];
   for (const [url, options, stage, expected] of cases) {
     using outbound = named(options);
-    const probe = await outbound.probe(outbound.target(url), { timeoutMs: 100 });
+    const probe = await outbound.probe(outbound.target(url), { timeoutMs: 1000 });
     assert.equal(probe.error?.stage, stage, url);
     assert.equal(marks(probe), expected, url);
   }

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { Connection, type Lender } from "../../server/outbound/connection.ts";
 import type { Socket } from "../../server/outbound/wire.ts";
-import { failsAt, ok, RawServer, TestOutbound, textOf, until } from "./support.ts";
+import { exists } from "../support/processes.ts";
+import { failsAt, ok, RawServer, TestOutbound, textOf } from "./support.ts";
+import { until } from "../support/until.ts";
 
 /** Answers the first request; reads the second of the same connection and hangs up without an answer. */
 function closingOnSecond(seen: string[]): RawServer {
@@ -132,18 +134,23 @@ for (const accepted of [0, 20]) {
 // The server's close waits unseen in the kernel while the event loop is blocked; the request that follows must
 // neither run twice nor fail. The server is a process of its own, as it could not close anything otherwise.
 Deno.test("a close that a busy event loop has not seen yet costs a POST neither its answer nor a second run", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "mesh-test-" });
   const program = `
+    const [folder] = Deno.args;
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     console.log(listener.addr.port);
     let requests = 0;
     for await (const socket of listener) {
       await socket.read(new Uint8Array(1000));
-      requests++;
-      await socket.write(new TextEncoder().encode("HTTP/1.1 200 OK\\r\\nX-Requests: " + requests + "\\r\\nContent-Length: 0\\r\\n\\r\\n"));
-      setTimeout(() => socket.close(), 100);
+      const request = ++requests;
+      await socket.write(new TextEncoder().encode("HTTP/1.1 200 OK\\r\\nX-Requests: " + request + "\\r\\nContent-Length: 0\\r\\n\\r\\n"));
+      setTimeout(() => {
+        socket.close();
+        Deno.writeTextFileSync(folder + "/" + request, "closed");
+      }, 100);
     }`;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-check", program],
+    args: ["eval", "--no-check", program, folder],
     stdout: "piped",
   }).spawn();
   const stdout = child.stdout.getReader();
@@ -153,12 +160,15 @@ Deno.test("a close that a busy event loop has not seen yet costs a POST neither 
     const answer = await outbound.call(`http://127.0.0.1:${port}/`, { method: "POST", body: "x" });
     assert.equal(answer.header("x-requests"), String(round));
     assert.equal(outbound.sockets.idle, 1);
-    for (const ends = performance.now() + 200; performance.now() < ends;);
+    for (const ends = performance.now() + 200; performance.now() < ends || !exists(`${folder}/${round}`);) {
+      // busy
+    }
   }
   outbound.close();
   child.kill();
   await stdout.cancel();
   await child.status;
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("a server that restarts between two POSTs gets each once", async () => {

@@ -4,7 +4,8 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { startFixture } from "../support/upstreams.ts";
-import { TestOutbound, until } from "./support.ts";
+import { TestOutbound } from "./support.ts";
+import { until } from "../support/until.ts";
 
 const rounds = 10;
 

@@ -4,7 +4,8 @@ import v8 from "node:v8";
 import vm from "node:vm";
 import { ChunkedDecoder } from "../../server/outbound/chunked.ts";
 import { Malformed } from "../../server/outbound/head.ts";
-import { chunks, failsAt, pattern, RawServer, standsStill, TestOutbound, textOf, until } from "./support.ts";
+import { chunks, failsAt, pattern, RawServer, standsStill, TestOutbound, textOf } from "./support.ts";
+import { until } from "../support/until.ts";
 
 const MiB = 1024 * 1024;
 

@@ -207,11 +207,6 @@ export async function failsAt(
   return error;
 }
 
-/** Resolves once `condition` holds; the test runner's own limit ends a wait in vain. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 /** Resolves once a count does not grow any more. */
 export async function standsStill(count: () => number): Promise<void> {
   for (let seen = -1; seen !== count();) {

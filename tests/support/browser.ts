@@ -3,6 +3,7 @@ import { type BrowserContextOptions, chromium, type ConsoleMessage, type Page } 
 import { exists, findOnPath, leashed } from "./processes.ts";
 
 const pollMilliseconds = 25;
+/** What takes longer on a busy machine hangs. */
 const startMilliseconds = 60_000;
 
 const flags = [
@@ -55,10 +56,10 @@ export function whyNoBrowser(): string | null {
  */
 export async function withPage(fn: (page: Page) => Promise<void>, options: PageOptions = {}): Promise<void> {
   const { expectedErrors, ...context } = options;
-  const browser = await chromium.connectOverCDP(await browserAddress());
+  const browser = await chromium.connectOverCDP(await browserAddress(), { timeout: startMilliseconds });
   try {
     const page = await (await browser.newContext(context)).newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(startMilliseconds);
     const errors: string[] = [];
     page.on("pageerror", (error) => void errors.push(error.message));
     page.on("console", (message) => {

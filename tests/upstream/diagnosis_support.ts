@@ -29,7 +29,7 @@ export function outboundHere(): Outbound {
 export async function examine(
   url: string,
   given: Partial<Subject> = {},
-  options: DiagnoseOptions = { totalMs: 5000, connectMs: 2000 },
+  options: DiagnoseOptions = {},
 ): Promise<Diagnosed> {
   const outbound = outboundHere();
   const subject: Subject = {

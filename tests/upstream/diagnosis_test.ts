@@ -147,7 +147,8 @@ const cases: Record<string, Case> = {
 for (const [name, expected] of Object.entries(cases)) {
   Deno.test(`diagnosis: a server that ${name}`, async () => {
     await using upstream = startHostile(expected.behaviour);
-    const found = await examine(upstream.url, {}, { totalMs: 1000, connectMs: 1000 });
+    // Silence takes as long as it may; all else has the time that a busy machine needs.
+    const found = await examine(upstream.url, {}, expected.is[1] === "timeout" ? { totalMs: 1000 } : {});
     const { diagnosis, catalog } = found;
     assert.deepEqual([diagnosis.stage, diagnosis.code], expected.is, JSON.stringify(diagnosis));
     assert.equal(marks(found), expected.marks);

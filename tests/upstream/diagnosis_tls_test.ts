@@ -55,7 +55,7 @@ Deno.test("diagnosis: a port that speaks no TLS, or never ends the handshake", a
   const spoken = await examine(`https://mcp.example:${answering.port}/mcp`);
   assert.deepEqual([marks(spoken), spoken.diagnosis.code], ["ppf-----", "tls_not_spoken"]);
   assert.match(spoken.diagnosis.advice ?? "", /http:\/\//);
-  const silent = await examine(url, {}, { connectMs: 200 });
+  const silent = await examine(url, {}, { connectMs: 1000 });
   assert.deepEqual([marks(silent), silent.diagnosis.code], ["ppf-----", "timeout"]);
 });
 

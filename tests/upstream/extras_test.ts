@@ -5,8 +5,8 @@ import { Extras } from "../../server/upstream/extras.ts";
 import { IdentityTokens } from "../../server/upstream/identity_token.ts";
 import { addOrganization } from "../support/accounts.ts";
 import { onServices } from "../support/services.ts";
-import { until } from "../outbound/support.ts";
 import { callerOf } from "./holders_support.ts";
+import { until } from "../support/until.ts";
 
 onServices(
   "headers are completed at once while everything is known, and follow a change",

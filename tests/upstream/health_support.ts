@@ -8,6 +8,7 @@ import * as connections from "../../server/storage/connections.ts";
 import type { ConnectionChanges, ConnectionRow } from "../../server/storage/connections.ts";
 import { Health, type HealthOptions } from "../../server/upstream/health.ts";
 import { addConnection } from "../support/connections.ts";
+import { until } from "../support/until.ts";
 
 /** A log that keeps what it is told from `info` on. */
 export class Lines extends Log {
@@ -25,18 +26,6 @@ export class Lines extends Log {
   }
   override error(message: string, fields?: LogFields): void {
     this.lines.push(["error", message, fields]);
-  }
-}
-
-/** Resolves once a condition holds; asked again and again, for at most 20 s. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what = "the condition",
-): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!await condition()) {
-    assert.ok(performance.now() < deadline, `${what} did not come true`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

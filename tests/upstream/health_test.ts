@@ -9,7 +9,8 @@ import { onEachDatabase } from "../support/databases.ts";
 import { onServices, withServices } from "../support/services.ts";
 import { behaviours, startHostile } from "../support/upstreams.ts";
 import { guarded, reply, speaking } from "./diagnosis_support.ts";
-import { Checked, until } from "./health_support.ts";
+import { Checked } from "./health_support.ts";
+import { until } from "../support/until.ts";
 
 onServices(
   "health: two failures in a row are an error, one success ends it, and the log hears of both",

@@ -19,6 +19,7 @@ import {
 } from "../support/upstreams/oidc_provider.ts";
 import { authorize, endsIn, type Holder, rowOf } from "./authorized.ts";
 import { callerOf, give, holderConnection } from "./holders_support.ts";
+import { until } from "../support/until.ts";
 
 interface Scene {
   readonly services: Services;
@@ -63,14 +64,6 @@ async function headersNow({ services, target, caller }: Scene): Promise<string> 
 
 function refreshes({ oidc }: Scene): number {
   return oidc.tokenRequests.refresh_token ?? 0;
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!await condition()) {
-    assert.ok(Date.now() < deadline, `It never became true: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 onScene("what is renewed is stored before it is used, and keeps what was not said anew", async (scene) => {

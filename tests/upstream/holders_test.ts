@@ -8,6 +8,7 @@ import { someone } from "../actions/connection_support.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { onServices, withServices } from "../support/services.ts";
 import { callerOf, give, holderConnection } from "./holders_support.ts";
+import { until } from "../support/until.ts";
 
 const url = "http://127.0.0.1:9/mcp";
 
@@ -37,16 +38,13 @@ async function eventually(
   [target, caller]: [RelayTarget, Caller],
   wanted: (headers: readonly Header[] | null) => boolean,
 ): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
+  await until(async () => {
     const headers = await (async () => await upstream.headersFor(target, caller))().catch((error) => {
       assert.ok(error instanceof CredentialNeeded, String(error));
       return null;
     });
-    if (wanted(headers)) return;
-    assert.ok(performance.now() < deadline, "the change did not take effect");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    return wanted(headers);
+  }, "the change");
 }
 
 onEachDatabase(

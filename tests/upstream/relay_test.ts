@@ -3,8 +3,8 @@ import { Log } from "../../server/log.ts";
 import { Outbound } from "../../server/outbound.ts";
 import { relay } from "../../server/upstream/relay.ts";
 import type { RelayTarget } from "../../server/upstream/upstream.ts";
-import { until } from "../mcp/support.ts";
 import { behaviours, startHostile } from "../support/upstreams.ts";
+import { until } from "../support/until.ts";
 
 Deno.test("relay: what fails while the upstream works ends the call, and the answer is not left hanging", async () => {
   await using upstream = startHostile(behaviours.good);

@@ -8,6 +8,7 @@ import { connect, run, someone } from "../actions/connection_support.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { onServices, withServices } from "../support/services.ts";
 import { behaviours, startHostile } from "../support/upstreams.ts";
+import { until } from "../support/until.ts";
 
 /** The same database, counting the queries that go to it. */
 function counting(db: Db): { db: Db; queries: () => number } {
@@ -28,11 +29,7 @@ async function eventually(
   [organizationId, id]: [string, string],
   wanted: (target: RelayTarget | null) => boolean,
 ): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!wanted(await services.upstream.target(organizationId, id))) {
-    assert.ok(performance.now() < deadline, "the change did not take effect");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await until(async () => wanted(await services.upstream.target(organizationId, id)), "the change");
 }
 
 onEachDatabase(
