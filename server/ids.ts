@@ -74,6 +74,17 @@ export class LazyId {
   }
 }
 
+/** A short name for addresses, made of a title: a-z, 0-9 and -. */
+export function slugOf(title: string): string {
+  const ascii = title.normalize("NFKD").toLowerCase().replace(/[^a-z0-9 _-]/g, "");
+  return ascii.replace(/[ _-]+/g, "-").replace(/^-|-$/g, "").slice(0, 60) || "organization";
+}
+
+/** The same with an end of its own, where the short name is taken. */
+export function distinctSlug(slug: string): string {
+  return `${slug}-${randomBytes(4).toString("hex")}`;
+}
+
 /** A secret of 256 random bits, base64url, behind a prefix that secret scanners can know. */
 export function newSecret(prefix: string): string {
   return prefix + randomBytes(32).toString("base64url");

@@ -6,7 +6,6 @@ export type Permissions = Readonly<Record<string, readonly string[]>>;
 
 /** The roles that every organization has, strongest first. */
 export const builtInRoles = ["owner", "admin", "user"] as const;
-export type BuiltInRole = typeof builtInRoles[number];
 
 const everything: Permissions = { "*": ["*"] };
 

@@ -68,7 +68,7 @@ type Definition<I extends z.ZodObject, O extends z.ZodObject> =
   & Omit<Action<I, O>, "readOnly" | "destructive" | "idempotent">
   & Partial<Pick<Action, "readOnly" | "destructive" | "idempotent">>;
 
-/** Declares an action; what is not said of it is: it writes, destroys nothing, and is not idempotent. */
+/** Declares an action. By default it writes, destroys nothing, and is not idempotent. */
 export function defineAction<I extends z.ZodObject, O extends z.ZodObject>(
   definition: Definition<I, O>,
 ): Action<I, O> {

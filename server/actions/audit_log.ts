@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import * as auditLog from "../storage/audit_log.ts";
 import * as auditStats from "../storage/audit_stats.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
-import { atMost } from "./fields.ts";
+import { atMost, isoOf } from "./fields.ts";
 
 /** Text to compare with; not every database can be asked for a NUL. */
 const word = z.string().max(500).refine((value) => !value.includes("\0"), "it must not contain a NUL");
@@ -251,10 +251,6 @@ function timeOf(text: string): number {
 
 function rate({ calls, errors }: auditStats.Totals): number {
   return calls === 0 ? 0 : errors / calls;
-}
-
-function isoOf(timestamp: number): string {
-  return new Date(timestamp).toISOString();
 }
 
 function logOf(row: auditLog.Log) {

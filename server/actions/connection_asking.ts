@@ -1,13 +1,12 @@
 import { AppError } from "../errors.ts";
-import type { ConnectionRow } from "../storage/connections.ts";
+import type { ConnectionOptions, ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
 import { sharedOwner } from "../storage/upstream_credentials.ts";
 import type { CatalogResult } from "../upstream/catalog.ts";
 import { headersOf, type Secrets } from "../upstream/credentials.ts";
 import { explain } from "../upstream/failure.ts";
-import type { Caller } from "../upstream/holders.ts";
-import { CredentialNeeded } from "../upstream/holders.ts";
-import { type Certificates, type ConnectionOptions, tlsOptions } from "../upstream/tls_options.ts";
+import { type Caller, CredentialNeeded } from "../upstream/holders.ts";
+import { type Certificates, tlsOptions } from "../upstream/tls_options.ts";
 import { type Context, organizationOf } from "./action.ts";
 import { checkSoon } from "./connection_health.ts";
 import { listColumns } from "./connection_saving.ts";

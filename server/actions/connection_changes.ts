@@ -1,13 +1,17 @@
 import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import type { ConnectionChanges as Columns, ConnectionRow } from "../storage/connections.ts";
+import type {
+  ConnectionChanges as Columns,
+  ConnectionOptions,
+  ConnectionRow,
+} from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import type { CatalogResult } from "../upstream/catalog.ts";
 import { openUrl, sealUrl, updatedUrl } from "../upstream/address.ts";
 import { checkSecrets, openSecrets, type Secrets } from "../upstream/credentials.ts";
 import { openOauthSecrets, sealOauthSecrets } from "../upstream/oauth_settings.ts";
-import { checkCertificates, type ConnectionOptions, parseOptions } from "../upstream/tls_options.ts";
+import { checkCertificates, parseOptions } from "../upstream/tls_options.ts";
 import { type Context, organizationOf } from "./action.ts";
 import { type ConnectionChanges, type ConnectionInput, unmaskValues } from "./connection_fields.ts";
 import { askServer, authorizeItself, listAs } from "./connection_asking.ts";
@@ -279,8 +283,8 @@ function removedNote(names: string[], { type }: CredentialSettings): string {
 
 function endedNote(count: number): string {
   return count === 1
-    ? "One credential was for the connection as it was and is removed; connect again"
-    : `${count} credentials were for the connection as it was and are removed; their owners connect again`;
+    ? "One credential was given for the connection as it was before, and is removed; connect again"
+    : `${count} credentials were given for the connection as it was before, and are removed; their owners have to connect again`;
 }
 
 function givenSecrets(data: ConnectionChanges) {

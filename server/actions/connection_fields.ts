@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { atMost } from "./fields.ts";
+import { atMost, isoOf, jsonObject } from "./fields.ts";
 import { publicUrl } from "../audit/public_url.ts";
 import type { ConnectionRow } from "../storage/connections.ts";
 import * as connections from "../storage/connections.ts";
@@ -25,14 +25,6 @@ function text(max: number) {
   return z.string().trim().max(max).regex(
     printable,
     "it must not contain control characters",
-  );
-}
-
-/** A JSON object of at most so many characters. */
-function jsonObject(max: number) {
-  return z.record(z.string(), z.unknown()).refine(
-    (value) => JSON.stringify(value).length <= max,
-    `it must not be longer than ${max} characters of JSON`,
   );
 }
 
@@ -75,6 +67,9 @@ const headers = z.object({
     ),
   ),
 });
+
+/** The id of a connection as an input names it. */
+export const connectionIdField = z.string().min(1).max(100).describe("The connection's id, conn_...");
 
 /** What may be said of a connection when it is made. Secrets go in, and never come out. */
 export const connectionInput = z.object({
@@ -218,8 +213,8 @@ export function entityOf(
     organization_id: row.organization_id,
     created_by: row.created_by,
     updated_by: row.updated_by,
-    created_at: new Date(row.created_at).toISOString(),
-    updated_at: new Date(row.updated_at).toISOString(),
+    created_at: isoOf(row.created_at),
+    updated_at: isoOf(row.updated_at),
     has_token: row.sealed_token !== null,
     has_oauth: row.credential_type === "oauth",
     has_client_certificate: row.sealed_certificate !== null,

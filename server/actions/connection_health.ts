@@ -2,6 +2,7 @@ import { z } from "zod";
 import * as connectionHealth from "../storage/connection_health.ts";
 import { type DiagnosisStage, stages } from "../upstream/diagnosis_course.ts";
 import { type Context, organizationOf } from "./action.ts";
+import { isoOf } from "./fields.ts";
 
 /** What the last check of a connection found, in the background or by a test. */
 export const healthFields = z.object({
@@ -27,7 +28,7 @@ export async function healthOf(ctx: Context, ids: readonly string[]): Promise<Ma
       message: string | null;
       advice: string | null;
     } = JSON.parse(result);
-    const times = { checked_at: iso(checked_at), ok_at: ok_at === null ? null : iso(ok_at) };
+    const times = { checked_at: isoOf(checked_at), ok_at: ok_at === null ? null : isoOf(ok_at) };
     found.set(id, { ...times, stage, code, message, advice });
   }
   return found;
@@ -36,8 +37,4 @@ export async function healthOf(ctx: Context, ids: readonly string[]): Promise<Ma
 /** Has a connection checked in the background soon, as what was found of it may hold no longer. */
 export async function checkSoon(ctx: Context, connectionId: string): Promise<void> {
   await connectionHealth.hasten(ctx.db, organizationOf(ctx), { connectionId, now: Date.now() });
-}
-
-function iso(time: number): string {
-  return new Date(time).toISOString();
 }

@@ -11,10 +11,11 @@ import { secretsFor } from "../upstream/sent_secrets.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
 import { callerOf } from "./connection_asking.ts";
 import { changedConfiguration } from "./connection_changes.ts";
-import { connectionDetail } from "./connection_fields.ts";
+import { connectionDetail, connectionIdField } from "./connection_fields.ts";
 import { findOrRefuse, read } from "./connections.ts";
+import { jsonObject } from "./fields.ts";
 
-const id = z.string().min(1).max(100).describe("The connection's id, conn_...");
+const id = connectionIdField;
 
 /** Asks a connection's server for its lists and keeps what it says. */
 export const testConnection = defineAction({
@@ -47,7 +48,7 @@ export const testConnection = defineAction({
     const row = await findOrRefuse(ctx, { id: input.id, doing: "test" });
     const subject = await subjectOf(ctx, row, callerOf(ctx));
     if (subject === null) throw new AppError("conflict", `Cannot test '${row.title}': it has no URL`);
-    // The SDK's client takes memory and start-up time, so that it is loaded by whoever needs it.
+    // The SDK's client takes memory and start-up time, so it is loaded when it is first needed.
     const { diagnose } = await import("../upstream/diagnosis.ts");
     const { diagnosis: found, catalog } = await diagnose(ctx.outbound, subject);
     const diagnosis = withLostTools(row, found, catalog);
@@ -64,7 +65,7 @@ export const configureConnection = defineAction({
   idempotent: true,
   input: z.object({
     id,
-    configuration_state: connectionState(),
+    configuration_state: jsonObject(100_000),
     configuration_scopes: z.array(z.string().max(500)).max(200).optional(),
   }),
   output: z.object({ item: connectionDetail }),
@@ -129,13 +130,6 @@ async function sentTo(ctx: Context, id: string): Promise<readonly string[]> {
     if (error instanceof AppError) return [];
     throw error;
   }
-}
-
-function connectionState() {
-  return z.record(z.string(), z.unknown()).refine(
-    (value) => JSON.stringify(value).length <= 100_000,
-    "it must not be longer than 100000 characters of JSON",
-  );
 }
 
 /** Writes what a test has found about the connection, unless it was changed meanwhile. */

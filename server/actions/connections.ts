@@ -11,6 +11,7 @@ import {
   connectionChanges,
   connectionDetail,
   connectionEntity,
+  connectionIdField,
   type ConnectionInput,
   connectionInput,
   entityOf,
@@ -19,7 +20,7 @@ import { checkSoon, type ConnectionHealth, healthOf } from "./connection_health.
 import { openConfiguration } from "./connection_saving.ts";
 import { giveBack } from "./oauth_grants.ts";
 
-const id = z.string().min(1).max(100).describe("The connection's id, conn_...");
+const id = connectionIdField;
 const toolName = z.string().max(200).refine((name) => !name.includes("\0"), "it must not contain a NUL");
 
 /** Makes a connection and asks its server for its lists. */

@@ -60,7 +60,7 @@ export const oauthConfig = z.strictObject({
   private_key: privateKey.nullish().describe("PEM or JSON Web Key; write-only; '***' keeps the stored one"),
   token_endpoint_auth_method: z.enum(authMethods, `it must be one of ${authMethods.join(", ")}`).nullish(),
   scope: z.string().trim().max(4000)
-    .regex(/^[\x21\x23-\x5b\x5d-\x7e ]*$/, "it is no list of scopes").nullish(), // RFC 6749 section 3.3
+    .regex(/^[\x21\x23-\x5b\x5d-\x7e ]*$/, "it is not a list of scopes").nullish(), // RFC 6749 section 3.3
   authorization_server: webUrl.nullish().describe("Its issuer, where the server does not name it"),
   resource: webUrl.nullish().describe("The resource to ask tokens for, where the server does not name it"),
   grant_type: z.enum(grantTypes, `it must be one of ${grantTypes.join(", ")}`).nullish().describe(

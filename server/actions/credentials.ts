@@ -9,11 +9,10 @@ import type { CredentialRow } from "../storage/upstream_credentials.ts";
 import * as upstreamCredentials from "../storage/upstream_credentials.ts";
 import { readOauthSettings } from "../upstream/oauth_settings.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
-import { atMost } from "./fields.ts";
 import { awaitAuthorization, listAs } from "./connection_asking.ts";
 import { findOrRefuse } from "./connections.ts";
 import { keepGiven, markRefused, mergeGiven, openGiven } from "./credential_keeping.ts";
-import { idField, isoOf } from "./fields.ts";
+import { atMost, idField, isoOf } from "./fields.ts";
 import { giveBack } from "./oauth_grants.ts";
 
 const { sharedOwner } = upstreamCredentials;

@@ -72,7 +72,7 @@ export function authApi(services: Services, options: AuthApiOptions): Hono {
 }
 
 const setActiveSchema = z.object({
-  organizationId: z.string("Organization is required").regex(/^[\w-]{1,64}$/, "Organization is no id"),
+  organizationId: z.string("Organization is required").regex(/^[\w-]{1,64}$/, "Organization is not an id"),
 });
 
 function noStore(c: Context): void {

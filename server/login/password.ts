@@ -11,7 +11,7 @@ const maxMemory = 2 ** 28; // no stored hash may ask for more
 const minPasswordLength = 8;
 const maxPasswordLength = 256;
 
-/** So many hashes at once at most: each holds 32 MiB. */
+/** Most hashes that are made at once: each holds 32 MiB. */
 const maxRunning = 2;
 const maxWaiting = 100;
 

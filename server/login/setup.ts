@@ -1,8 +1,8 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { type Config, isLoopbackHost } from "../config.ts";
 import { AppError } from "../errors.ts";
-import { newId, newSecret } from "../ids.ts";
+import { distinctSlug, newId, newSecret, slugOf } from "../ids.ts";
 import type { Services } from "../services.ts";
 import { type Db, isUniqueViolation } from "../storage/dialect.ts";
 import * as instance from "../storage/instance.ts";
@@ -164,7 +164,6 @@ async function insertAccount(
 }
 
 async function freeSlug(db: Db, title: string): Promise<string> {
-  const ascii = title.normalize("NFKD").toLowerCase().replace(/[^a-z0-9 _-]/g, "");
-  const slug = ascii.replace(/[ _-]+/g, "-").replace(/^-|-$/g, "").slice(0, 60) || "organization";
-  return await organizations.isSlugTaken(db, slug) ? `${slug}-${randomBytes(4).toString("hex")}` : slug;
+  const slug = slugOf(title);
+  return await organizations.isSlugTaken(db, slug) ? distinctSlug(slug) : slug;
 }

@@ -48,7 +48,10 @@ async function authenticateClient(
   const { id, secret } = credentialsOf(headers, form);
   const client = isDocumentId(id) ? documentCaller(id) : await findIssued(db, id);
   if (!client) {
-    throw new OAuthError("invalid_client", "The client is not registered here, or not any more: register it");
+    throw new OAuthError(
+      "invalid_client",
+      "The client is not registered here, or no longer: register it again",
+    );
   }
   if (client.secretHash === null) {
     if (secret === null) return client;

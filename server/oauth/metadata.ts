@@ -64,7 +64,7 @@ export function showResourceMetadata(config: Config): Handler {
   return (c) => {
     const resource = resources.described(c.req.raw);
     if (resource === null) {
-      return c.json({ code: "not_found", message: "Cannot describe this path: it is no resource" }, 404);
+      return c.json({ code: "not_found", message: "Cannot describe this path: it is not a resource" }, 404);
     }
     return c.json(resourceMetadata(config, resource));
   };

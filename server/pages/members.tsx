@@ -86,7 +86,7 @@ export async function removeMember(c: VisitContext): Promise<Response> {
   const member = await findMember(c);
   return await orSay(c, async () => {
     await perform(remove, contextOf(c), { memberIdOrEmail: member.id });
-    return goTo(c, paths.members, { kind: "good", text: `${member.user.name} is no member any more.` });
+    return goTo(c, paths.members, { kind: "good", text: `${member.user.name} is no longer a member.` });
   });
 }
 

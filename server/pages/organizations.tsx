@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { paths } from "../../views/paths.ts";
 import { NewOrganizationPage } from "../../views/settings.tsx";
 import type { FormState } from "../../views/types.ts";
 import { perform } from "../actions/action.ts";
 import { createOrganization as create } from "../actions/organizations.ts";
 import { AppError } from "../errors.ts";
+import { distinctSlug, slugOf } from "../ids.ts";
 import { goTo, type VisitContext } from "../visit.ts";
 import { actorOf, attempt, contextOf, demand, shellOf } from "./page.ts";
 
@@ -39,16 +39,8 @@ async function createWithSlug(c: VisitContext, values: Record<"name" | "slug" | 
     return await perform(create, contextOf(c), { ...values, slug });
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== "conflict") throw error;
-    return await perform(create, contextOf(c), {
-      ...values,
-      slug: `${slug}-${randomBytes(4).toString("hex")}`,
-    });
+    return await perform(create, contextOf(c), { ...values, slug: distinctSlug(slug) });
   }
-}
-
-function slugOf(name: string): string {
-  const plain = name.normalize("NFKD").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
-  return plain.slice(0, 60) || "organization";
 }
 
 /** Acts in another organization from now on. */

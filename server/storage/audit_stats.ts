@@ -112,7 +112,7 @@ export async function top(
 }
 
 /** The groups that are measured, and from when on their intervals. */
-export interface Scope {
+interface Scope {
   filter: Filter;
   column: typeof columns[Grouping];
   keys: string[];
@@ -121,7 +121,7 @@ export interface Scope {
 }
 
 /** The median duration of each group in milliseconds. */
-export async function medians(
+async function medians(
   db: Db,
   organizationId: string,
   scope: Pick<Scope, "filter" | "column" | "keys">,

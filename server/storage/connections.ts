@@ -34,12 +34,14 @@ export interface ParsedConnection {
   options: ConnectionOptions | null;
 }
 
-/** What a connection says of the way to its server beside its address. */
+/** What a connection says of the way to its server beside its address; null is as good as absent. */
 export interface ConnectionOptions {
-  timeout_seconds?: number;
-  identity_token?: boolean;
+  /** The longest silence of the server during a call. */
+  timeout_seconds?: number | null | undefined;
+  /** Whether a token says who calls. */
+  identity_token?: boolean | null | undefined;
   /** PEM. */
-  ca_certificates?: string;
+  ca_certificates?: string | null | undefined;
 }
 
 /** What the proxy needs of a connection. */

@@ -27,7 +27,6 @@ export interface OauthConsentRow {
 export type ListedConsent = OauthConsentRow & {
   userName: string;
   userEmail: string;
-  organizationName: string;
   /** The connection's title; null for the mesh itself and for what is gone. */
   resourceTitle: string | null;
 };
@@ -115,15 +114,9 @@ export async function list(
   return (await query.execute()).map(toListed);
 }
 
-/** The consents of a person in all their organizations, newest first. */
-export async function listOfUser(db: Db, userId: string): Promise<ListedConsent[]> {
-  return (await listed(db).where("oauth_consents.user_id", "=", userId).execute()).map(toListed);
-}
-
 function listed(db: Db) {
   return db.selectFrom("oauth_consents")
     .innerJoin("users", "users.id", "oauth_consents.user_id")
-    .innerJoin("organizations", "organizations.id", "oauth_consents.organization_id")
     .leftJoin("connections", (join) =>
       join.onRef("connections.id", "=", "oauth_consents.resource")
         .onRef("connections.organization_id", "=", "oauth_consents.organization_id"))
@@ -131,7 +124,6 @@ function listed(db: Db) {
     .select([
       "users.name as user_name",
       "users.email as user_email",
-      "organizations.name as organization_name",
       "connections.title as resource_title",
     ])
     .orderBy("oauth_consents.created_at", "desc").orderBy("oauth_consents.id", "desc");
@@ -161,26 +153,24 @@ export async function lock(
 /** Takes a consent back with the codes and tokens that came of it; false where there is none. */
 export async function revoke(db: Db, organizationId: string, id: string): Promise<boolean> {
   return await db.transaction().execute(async (transaction) => {
-    if (!await lock(transaction, organizationId, id)) return false;
-    for (const table of ["oauth_tokens", "oauth_codes"] as const) {
-      await transaction.deleteFrom(table).where("consent_id", "=", id).execute();
-    }
-    await transaction.deleteFrom("oauth_consents").where("id", "=", id).execute();
-    return true;
+    return await remove(transaction, organizationId, id);
   });
+}
+
+async function remove(transaction: Db, organizationId: string, id: string): Promise<boolean> {
+  if (!await lock(transaction, organizationId, id)) return false;
+  for (const table of ["oauth_tokens", "oauth_codes"] as const) {
+    await transaction.deleteFrom(table).where("consent_id", "=", id).execute();
+  }
+  await transaction.deleteFrom("oauth_consents").where("id", "=", id).execute();
+  return true;
 }
 
 /** Removes what a person has allowed in an organization that they leave. */
 export async function removeOfMember(db: Db, organizationId: string, userId: string): Promise<void> {
   const consents = await db.selectFrom("oauth_consents").select("id")
     .where("organization_id", "=", organizationId).where("user_id", "=", userId).execute();
-  for (const { id } of consents) {
-    await lock(db, organizationId, id);
-    for (const table of ["oauth_tokens", "oauth_codes"] as const) {
-      await db.deleteFrom(table).where("consent_id", "=", id).execute();
-    }
-    await db.deleteFrom("oauth_consents").where("id", "=", id).execute();
-  }
+  for (const { id } of consents) await remove(db, organizationId, id);
 }
 
 /** Notes that a token was used; a note less than `every` milliseconds old is left as it is. */
@@ -225,7 +215,6 @@ function toListed(row: Awaited<ReturnType<ReturnType<typeof listed>["execute"]>>
     ...toConsent(row),
     userName: row.user_name,
     userEmail: row.user_email,
-    organizationName: row.organization_name,
     resourceTitle: row.resource_title,
   };
 }

@@ -32,7 +32,7 @@ export interface Bounds {
 const goodbyeMs = 2000;
 
 /**
- * A short conversation with an upstream as its client, in the era that it speaks. Every failure is an ConversationError;
+ * A short conversation with an upstream as its client, in the era that it speaks. Every failure is a ConversationError;
  * `close` ends every stream, also one that the upstream would keep open.
  */
 export class Conversation {

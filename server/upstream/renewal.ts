@@ -318,7 +318,7 @@ function reasonOf({ kind, message }: { kind: string; message: string }, isGiven:
   if (kind !== "invalid_client") return message;
   return isGiven
     ? "the server does not accept the client that an admin has entered"
-    : "the server does not know the mesh as its client any more";
+    : "the server no longer knows the mesh as its client";
 }
 
 /** What the client of a call is told of a failure to get a token. */

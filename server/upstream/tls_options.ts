@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { AppError } from "../errors.ts";
 import type { Outbound, OutboundTarget, TlsOptions } from "../outbound.ts";
-import type { RelayRow } from "../storage/connections.ts";
+import type { ConnectionOptions, RelayRow } from "../storage/connections.ts";
 import type { Vault } from "../vault.ts";
 import { placeOf } from "./credentials.ts";
 
@@ -10,15 +10,6 @@ export interface Certificates {
   /** Authorities trusted for this connection beside the usual ones. */
   ca_certificates?: string | null | undefined;
   client_certificate?: { certificate: string; key: string } | null | undefined;
-}
-
-/** What the column `options` of a connection holds. */
-export interface ConnectionOptions {
-  /** The longest silence of the server during a call. */
-  timeout_seconds?: number | null | undefined;
-  /** Whether a token says who calls. */
-  identity_token?: boolean | null | undefined;
-  ca_certificates?: string | null | undefined;
 }
 
 /** The column as it is read; nothing said is an empty one. */

@@ -3,6 +3,7 @@ import { AppError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { type Outbound, type OutboundTarget, tlsIdentity } from "../outbound.ts";
 import * as connections from "../storage/connections.ts";
+import type { ConnectionOptions } from "../storage/connections.ts";
 import type { Db } from "../storage/dialect.ts";
 import type { Vault } from "../vault.ts";
 import type { CatalogResult } from "./catalog.ts";
@@ -15,13 +16,7 @@ import { type Caller, Holders } from "./holders.ts";
 import { IdentityTokens } from "./identity_token.ts";
 import type { SigningKeys } from "./signing_keys.ts";
 import { hasTemplates } from "./templates.ts";
-import {
-  type Certificates,
-  type ConnectionOptions,
-  parseOptions,
-  targetFor,
-  tlsOptions,
-} from "./tls_options.ts";
+import { type Certificates, parseOptions, targetFor, tlsOptions } from "./tls_options.ts";
 import { readOauthSettings } from "./oauth_settings.ts";
 import type { ToolAnswer } from "./tool_call.ts";
 

@@ -105,7 +105,10 @@ onServices(
     await using other = await startFixture();
     const { ann, made, change, rows } = await authorized(services, upstream);
     const own = await change({ credential_mode: "per_user" });
-    assert.match(own.status_reason ?? "", /^One credential was for the connection as it was and is removed/);
+    assert.match(
+      own.status_reason ?? "",
+      /^One credential was given for the connection as it was before, and is removed/,
+    );
     assert.deepEqual([own.status, (await rows()).length], ["active", 0]);
 
     await connectAt(services, ann, { upstream, connectionId: made.id });

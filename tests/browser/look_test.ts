@@ -167,10 +167,10 @@ onScene("every page at its widths, light and dark", async (scene) => {
   const { page, mesh } = scene;
   const paths = await furnish(scene, await enter(scene));
   const wrong: string[] = [];
-  for (const width of widths) {
-    await page.setViewportSize({ width, height: 844 });
-    for (const [name, path] of Object.entries(paths)) {
-      await page.goto(mesh.url + path);
+  for (const [name, path] of Object.entries(paths)) {
+    await page.goto(mesh.url + path);
+    for (const width of widths) {
+      await page.setViewportSize({ width, height: 844 });
       for (const scheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme: scheme });
         for (const problem of await problems(page)) wrong.push(`${name} at ${width}, ${scheme}: ${problem}`);

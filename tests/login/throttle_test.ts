@@ -75,11 +75,14 @@ onSqlite("after an hour without an attempt counting starts again", async (db) =>
 
 onEachDatabase("two servers count together, many attempts at once included", async (_t, url) => {
   await withServices(url, async (services) => {
+    await take(services.db, attempt);
+    // The next failure slows the address for minutes: longer than all these attempts take.
+    await services.db.updateTable("throttles").set({ failures: 12 }).execute();
     await withServerElsewhere(services, async (ask) => {
       const there = ask({ name: "take", attempt, times: 10 });
       const here = await Promise.all(Array.from({ length: 10 }, () => secondsOf(services.db, attempt)));
       const passed = here.filter((seconds) => seconds === 0).length;
-      assert.deepEqual(await there, { value: 6 - passed });
+      assert.deepEqual(await there, { value: 1 - passed });
     });
   });
 });

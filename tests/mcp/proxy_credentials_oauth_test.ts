@@ -303,7 +303,7 @@ Deno.test("a client that the authorization server has forgotten is registered an
     await endsIn(mesh.services, { ...holder, milliseconds: -1 });
     forget(scene);
     const answer = await echo(scene, "unknown client");
-    assert.match(answer.result.content[0].text, /does not know the mesh as its client any more/);
+    assert.match(answer.result.content[0].text, /no longer knows the mesh as its client/);
     assert.equal((await rowOf(mesh.services, holder)).state, "attention");
     await authorize(mesh.services, oidc, holder);
     assert.equal(oidc.registrations(), 1);

@@ -50,8 +50,8 @@ const kinds: Readonly<Record<string, OauthKind>> = {
   internal_error: "transient",
 };
 const invalidWhat: Partial<Record<OauthKind, string>> = {
-  invalid_grant: "does not accept the grant any more",
-  invalid_client: "does not know the client any more",
+  invalid_grant: "no longer accepts the grant",
+  invalid_client: "no longer knows the client",
   transient: "cannot answer now",
 };
 
