@@ -1,6 +1,11 @@
 import { z } from "zod";
 import { builtInRoles } from "../access/roles.ts";
 
+/** What a field that is missing is told. */
+export function required(issue: { input?: unknown }): string | undefined {
+  return issue.input === undefined ? "it is required" : undefined;
+}
+
 /** Text of one line, at most `max` characters. */
 export function line(max: number) {
   return z.string().trim().max(max, `it must have at most ${max} characters`)
