@@ -2,7 +2,7 @@ import type { Child } from "hono/jsx";
 import type { Connection, Health, Shell, TestResult } from "./types.ts";
 import { Badge, connectionState, Tile } from "./components/badge.tsx";
 import { Button, ButtonLink } from "./components/button.tsx";
-import { Notice } from "./components/card.tsx";
+import { EmptyState, Notice } from "./components/card.tsx";
 import { Form } from "./components/form.tsx";
 import { Tabs } from "./components/tabs.tsx";
 import { TestPanel } from "./components/test_panel.tsx";
@@ -62,14 +62,14 @@ function tabsOf({ connection, counts, shell, tab }: ConnectionFrameProps) {
 /** What needs the reader, or those whom they look after, with the way to it. */
 function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
   const { id, title, status } = connection;
-  if (status === "inactive") return null;
+  if (status === "inactive") return <div class="needs" id="connection-needs" />;
   const mine = paths.myConnection(id);
   const shared = shell.canManage ? standing?.sharedAccess : null;
   const waits = !shell.canManage && (standing?.sharedAccess ?? "connected") !== "connected";
   const people = shell.canManage ? standing?.needReconnect ?? 0 : 0;
   const others = own === "needs_attention" ? people - 1 : people;
   return (
-    <div class="needs">
+    <div class="needs" id="connection-needs">
       {own === "not_connected" && (
         <Notice tone="warn">
           {`${title} wants your own account before you can call it. `}
@@ -90,7 +90,7 @@ function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
       {shared === "not_connected" && (
         <Notice tone="warn">
           {`Nobody has signed in at ${title} yet, so calls fail. `}
-          <a href={paths.connectionTab(id, "credentials")}>Say whose account it is to be</a>
+          <a href={paths.connectionTab(id, "credentials")}>Choose whose account it uses</a>
         </Notice>
       )}
       {shared === "needs_attention" && (
@@ -109,6 +109,48 @@ function Needs({ shell, connection, standing, own }: ConnectionPageProps) {
   );
 }
 
+/** What a test may show to be otherwise, wherever it is made. */
+const tested = ["#connection-state", "#connection-answered", "#connection-needs", "#connection-tabs"];
+
+/** Tests the connection; the answer is the page that it was made on. */
+function TestForm({ shell, connection, counts, tab }: ConnectionFrameProps) {
+  const action = paths.testConnection(connection.id);
+  // What somebody has entered for a tool stays; lists that are not known yet hold nothing that could be lost.
+  const unknown = (tab === "tools" || tab === "resources" || tab === "prompts") && counts[tab] === null;
+  return (
+    <Form
+      csrf={shell.csrf}
+      action={action}
+      hx-post={action}
+      hx-target="#test-panel"
+      hx-select="#test-panel"
+      hx-select-oob={(unknown ? [...tested, "#connection-lists"] : tested).join(",")}
+      hx-swap="outerHTML"
+      hx-sync="this:drop"
+    >
+      {tab && <input type="hidden" name="tab" value={tab} />}
+      <Button>Test</Button>
+    </Form>
+  );
+}
+
+/** What stands where a server lists nothing, or nothing that is known yet. */
+export function NothingListed({ page, things, known }: {
+  page: ConnectionPageProps;
+  things: string;
+  known: boolean;
+}) {
+  const { connection, standing } = page;
+  const reason = known
+    ? `The server offers no ${things}, or none that you may use.`
+    : connection.credential_mode === "per_user"
+    ? "They are read from the server when the first person connects their account."
+    : standing?.sharedAccess === "not_connected"
+    ? "They are read from the server when somebody has signed in there."
+    : `The server has not answered so far. Test says how far it came and asks for the ${things} again.`;
+  return <EmptyState title={known ? `No ${things}` : `The ${things} are not known yet`}>{reason}</EmptyState>;
+}
+
 /** The head of a connection's pages: name, address, state, test and tabs. */
 export function ConnectionFrame(props: ConnectionFrameProps) {
   const { shell, connection, medianMs, test, tab, children } = props;
@@ -124,46 +166,38 @@ export function ConnectionFrame(props: ConnectionFrameProps) {
           <div class="thing-text">
             <h1>{connection.title}</h1>
             <p class="sub mono">{addressOf(connection)}</p>
-            {props.health?.ok_at && connection.status === "active" && (
-              <p class="small muted">
-                {"Last answered "}
-                <Time at={props.health.ok_at} />
-              </p>
-            )}
+            <p class="small muted" id="connection-answered">
+              {props.health?.ok_at && connection.status === "active" && (
+                <>
+                  {"Last answered "}
+                  <Time at={props.health.ok_at} />
+                </>
+              )}
+            </p>
           </div>
         </div>
         <div class="row actions">
-          <Badge tone={state.tone} large>
+          <Badge id="connection-state" tone={state.tone} large>
             {measured ? `${state.text}, ${duration(medianMs)}` : state.text}
           </Badge>
-          {shell.canManage && (
-            <Form
-              csrf={shell.csrf}
-              action={paths.testConnection(connection.id)}
-              hx-post={paths.testConnection(connection.id)}
-              hx-target="#test-panel"
-              hx-select="#test-panel"
-              hx-swap="outerHTML"
-              hx-sync="this:drop"
-            >
-              <Button>Test</Button>
-            </Form>
-          )}
+          {shell.canManage && <TestForm {...props} />}
           <ButtonLink kind="main" href={paths.connectClient(connection.id)}>Connect a client</ButtonLink>
         </div>
       </header>
       {tab !== "credentials" && <Needs {...props} />}
       <TestPanel test={test} connection={connection} health={props.health} />
-      <Tabs label="Parts of the connection" tabs={tabsOf(props)} />
+      <Tabs id="connection-tabs" label="Parts of the connection" tabs={tabsOf(props)} />
       {children}
     </Layout>
   );
 }
 
-/** What POST /connections/:id/test answers: how far the test came. With htmx only its panel is taken. */
-export function ConnectionTestPage(props: ConnectionPageProps & { test: TestResult }) {
+/** What POST /connections/:id/test answers where the page that asked has a form of its own; htmx takes parts of it. */
+export function ConnectionTestPage(
+  props: ConnectionPageProps & { test: TestResult; tab?: ConnectionTab | null },
+) {
   return (
-    <ConnectionFrame {...props} tab={null}>
+    <ConnectionFrame {...props} tab={props.tab ?? null}>
       <ButtonLink href={paths.connection(props.connection.id)}>Back to the tools</ButtonLink>
     </ConnectionFrame>
   );

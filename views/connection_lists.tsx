@@ -3,7 +3,7 @@ import { ButtonLink } from "./components/button.tsx";
 import { EmptyState } from "./components/card.tsx";
 import { logColumns, LogRows } from "./components/log_rows.tsx";
 import { Cell, Paging, Row, Table } from "./components/table.tsx";
-import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
+import { ConnectionFrame, type ConnectionPageProps, NothingListed } from "./connection_frame.tsx";
 import { bytes } from "./format.ts";
 import { paths } from "./paths.ts";
 
@@ -17,30 +17,32 @@ export function ConnectionResourcesPage(props: ConnectionResourcesPageProps) {
   const { resources } = props;
   return (
     <ConnectionFrame {...props} tab="resources">
-      {resources && resources.length > 0
-        ? (
-          <Table
-            label="Resources"
-            columns={[{ title: "Resource" }, { title: "Type" }, { title: "Size", numeric: true }]}
-          >
-            {resources.map((resource) => (
-              <Row>
-                <Cell as="main">
-                  <div class="thing-text">
-                    <b>{resource.title ?? resource.name ?? resource.uri}</b>
-                    <span class="sub mono">{resource.uri}</span>
-                    {resource.description && <span class="small second">{resource.description}</span>}
-                  </div>
-                </Cell>
-                <Cell label="Type">
-                  <span class="mono">{resource.mimeType ?? "–"}</span>
-                </Cell>
-                <Cell numeric label="Size">{bytes(resource.size)}</Cell>
-              </Row>
-            ))}
-          </Table>
-        )
-        : <Nothing known={resources !== null} things="resources" />}
+      <div id="connection-lists">
+        {resources && resources.length > 0
+          ? (
+            <Table
+              label="Resources"
+              columns={[{ title: "Resource" }, { title: "Type" }, { title: "Size", numeric: true }]}
+            >
+              {resources.map((resource) => (
+                <Row>
+                  <Cell as="main">
+                    <div class="thing-text">
+                      <b>{resource.title ?? resource.name ?? resource.uri}</b>
+                      <span class="sub mono">{resource.uri}</span>
+                      {resource.description && <span class="small second">{resource.description}</span>}
+                    </div>
+                  </Cell>
+                  <Cell label="Type">
+                    <span class="mono">{resource.mimeType ?? "–"}</span>
+                  </Cell>
+                  <Cell numeric label="Size">{bytes(resource.size)}</Cell>
+                </Row>
+              ))}
+            </Table>
+          )
+          : <NothingListed page={props} things="resources" known={resources !== null} />}
+      </div>
     </ConnectionFrame>
   );
 }
@@ -55,46 +57,39 @@ export function ConnectionPromptsPage(props: ConnectionPromptsPageProps) {
   const { prompts } = props;
   return (
     <ConnectionFrame {...props} tab="prompts">
-      {prompts && prompts.length > 0
-        ? (
-          <Table label="Prompts" columns={[{ title: "Prompt" }, { title: "Arguments" }]}>
-            {prompts.map((prompt) => (
-              <Row>
-                <Cell as="main">
-                  <div class="thing-text">
-                    <b class="mono">{prompt.name}</b>
-                    <span class="small second">{prompt.description ?? prompt.title ?? ""}</span>
-                  </div>
-                </Cell>
-                <Cell as="note" label="Arguments">
-                  {(prompt.arguments ?? []).length === 0 ? "none" : (
-                    <ul>
-                      {(prompt.arguments ?? []).map((argument) => (
-                        <li>
-                          <code>{argument.name}</code>
-                          {argument.required && <span class="muted">, required</span>}
-                          {argument.description && <span class="second">{`: ${argument.description}`}</span>}
-                        </li>
-                      ))}
-                    </ul>
-                  )}
-                </Cell>
-              </Row>
-            ))}
-          </Table>
-        )
-        : <Nothing known={prompts !== null} things="prompts" />}
+      <div id="connection-lists">
+        {prompts && prompts.length > 0
+          ? (
+            <Table label="Prompts" columns={[{ title: "Prompt" }, { title: "Arguments" }]}>
+              {prompts.map((prompt) => (
+                <Row>
+                  <Cell as="main">
+                    <div class="thing-text">
+                      <b class="mono">{prompt.name}</b>
+                      <span class="small second">{prompt.description ?? prompt.title ?? ""}</span>
+                    </div>
+                  </Cell>
+                  <Cell as="note" label="Arguments">
+                    {(prompt.arguments ?? []).length === 0 ? "none" : (
+                      <ul>
+                        {(prompt.arguments ?? []).map((argument) => (
+                          <li>
+                            <code>{argument.name}</code>
+                            {argument.required && <span class="muted">, required</span>}
+                            {argument.description && <span class="second">{`: ${argument.description}`}
+                            </span>}
+                          </li>
+                        ))}
+                      </ul>
+                    )}
+                  </Cell>
+                </Row>
+              ))}
+            </Table>
+          )
+          : <NothingListed page={props} things="prompts" known={prompts !== null} />}
+      </div>
     </ConnectionFrame>
-  );
-}
-
-function Nothing({ known, things }: { known: boolean; things: string }) {
-  return (
-    <EmptyState title={known ? `No ${things}` : `The ${things} are not known yet`}>
-      {known
-        ? `The server offers no ${things}, or none that you may use.`
-        : "The server has not answered so far. Test says how far it came and asks again."}
-    </EmptyState>
   );
 }
 

@@ -1,13 +1,13 @@
 import type { Tool } from "./types.ts";
 import { Badge } from "./components/badge.tsx";
 import { Button } from "./components/button.tsx";
-import { Card, EmptyState, Notice } from "./components/card.tsx";
+import { Card, Notice } from "./components/card.tsx";
 import { CodeBlock } from "./components/code.tsx";
 import { NameSearch } from "./components/filters.tsx";
 import { Form, TextAreaField } from "./components/form.tsx";
 import { ToolInput } from "./components/tool_input.tsx";
 import { ToolResult, type ToolResultProps } from "./components/tool_result.tsx";
-import { ConnectionFrame, type ConnectionPageProps } from "./connection_frame.tsx";
+import { ConnectionFrame, type ConnectionPageProps, NothingListed } from "./connection_frame.tsx";
 import { paths } from "./paths.ts";
 import { fieldsOf, type InputField } from "./schema_form.ts";
 
@@ -170,24 +170,18 @@ export function ConnectionToolsPage(props: ConnectionToolsPageProps) {
   const { tools, selected, connection } = props;
   return (
     <ConnectionFrame {...props} tab="tools">
-      {tools === null || tools.length === 0
-        ? (
-          <EmptyState title={tools === null ? "The tools are not known yet" : "No tools"}>
-            {tools === null && connection.credential_mode === "per_user"
-              ? "They are read from the server when the first person connects their account."
-              : tools === null
-              ? "The server has not answered so far. Test says how far it came and asks for the tools again."
-              : "The server offers no tools, or none that you may use."}
-          </EmptyState>
-        )
-        : (
-          <div class="tester">
-            <ToolList connectionId={connection.id} tools={tools} selected={selected} />
-            {selected
-              ? <Tester page={props} tool={selected} />
-              : <Notice tone="quiet">Choose a tool to see what it takes and to try it.</Notice>}
-          </div>
-        )}
+      <div id="connection-lists">
+        {tools === null || tools.length === 0
+          ? <NothingListed page={props} things="tools" known={tools !== null} />
+          : (
+            <div class="tester">
+              <ToolList connectionId={connection.id} tools={tools} selected={selected} />
+              {selected
+                ? <Tester page={props} tool={selected} />
+                : <Notice tone="quiet">Choose a tool to see what it takes and to try it.</Notice>}
+            </div>
+          )}
+      </div>
     </ConnectionFrame>
   );
 }

@@ -116,7 +116,7 @@ onScene(
       await arrive(scene, `/connections/${id}`);
       await page.getByText("Nobody has signed in at Linear yet").waitFor();
       assert.equal(await page.getByText("Connect to authorize").count(), 0, "it is said once");
-      await page.getByRole("link", { name: "Say whose account it is to be" }).click();
+      await page.getByRole("link", { name: "Choose whose account it uses" }).click();
       await main(page).getByRole("link", { name: "Connect Linear" }).click();
       assert.match(await main(page).innerText(), /Everybody calls as that account/);
       await page.getByRole("button", { name: "Connect Linear" }).click();

@@ -70,6 +70,33 @@ onScene("a test of a connection fills its panel, with the stages that it reached
   assert.ok(await isMarked(page));
 });
 
+onScene(
+  "a test that finds the server there again says so everywhere, and brings its tools",
+  async (scene) => {
+    const { page, mesh } = scene;
+    const connection = await connect(scene, await enter(scene));
+    await mesh.services.db.updateTable("connections")
+      .set({ status: "error", status_reason: "it did not answer", tools: null, prompts: null }).execute();
+    await page.goto(`${mesh.url}${connection}`);
+    await mark(page);
+    const head = page.locator("main header");
+    await head.getByText("Not reachable").waitFor();
+    await page.getByText("The tools are not known yet").waitFor();
+    await page.getByRole("button", { name: "Test" }).click();
+    await page.locator("#tool-names").getByRole("link", { name: "echo" }).waitFor();
+    await head.getByText("Healthy").waitFor();
+    assert.match(await page.locator("#connection-tabs [aria-current]").innerText(), /^Tools\s*\d+$/);
+    assert.ok(await isMarked(page));
+
+    await page.goto(`${mesh.url}${connection}/settings`);
+    await page.getByLabel("Title").fill("Not saved yet");
+    await page.getByRole("button", { name: "Test" }).click();
+    await page.locator("#test-panel").getByText(/The server answered/).waitFor();
+    assert.equal(await page.getByLabel("Title").inputValue(), "Not saved yet", "what was entered stays");
+    assert.equal(await page.locator("#connection-tabs [aria-current]").innerText(), "Settings");
+  },
+);
+
 onScene("the theme changes at once and is remembered", async (scene) => {
   const { page, mesh } = scene;
   await enter(scene);

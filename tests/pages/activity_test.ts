@@ -127,6 +127,25 @@ onMesh("activity: pages of fifty, and looking at pages leaves no rows", async (m
   assert.deepEqual(calls(denied), ["COLLECTION_CONNECTIONS_CREATE"], "and so does what was denied");
 });
 
+onMesh(
+  "activity: a row says why without what it says anyway, the call's page says all of it",
+  async (mesh) => {
+    await setUp(mesh);
+    const owner = await mesh.organization();
+    const missing = "Cannot use 'Linear': the permission 'create_issue' on 'conn_1' is missing";
+    await record(mesh, owner, { outcome: "denied", errorMessage: missing });
+    await record(mesh, owner, { outcome: "failed", errorMessage: "MCP error -32602: the team is not known" });
+    const visitor = await signedIn(mesh, owner);
+    const { html } = await visitor.get("/activity");
+    const badges = [...html.matchAll(/class="badge-text">([^<]+)</g)].map(([, words]) => words).sort();
+    assert.deepEqual(badges, ["denied: no permission", "failed: the team is not known"]);
+    const page = await visitor.get(
+      /\/activity\/log_\w+/.exec((await visitor.get("/activity?outcome=denied")).html)?.[0] ?? "",
+    );
+    assert.match(page.text, /the permission &#39;create_issue&#39; on &#39;conn_1&#39; is missing/);
+  },
+);
+
 onMesh("activity: a call's page says who, what and how, and hides what it must", async (mesh) => {
   await setUp(mesh);
   const owner = await mesh.organization();

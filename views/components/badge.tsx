@@ -6,14 +6,14 @@ import { bucket, classes, initial } from "../format.ts";
 export type Tone = "good" | "warn" | "bad" | "quiet";
 
 /** A short state in words with a coloured dot. */
-export function Badge({ tone, children, large, wrap }: {
+export function Badge({ tone, children, large, ...rest }: {
   tone: Tone;
   children?: Child;
   large?: boolean;
-  /** The words may be many. */
-  wrap?: boolean;
+  id?: string;
+  title?: string | undefined;
 }) {
-  return <span class={classes("badge", tone, large && "large", wrap && "wrap")}>{children}</span>;
+  return <span class={classes("badge", tone, large && "large")} {...rest}>{children}</span>;
 }
 
 /** The initial of a name on one of eight colours, the same colour for the same name. */
@@ -56,8 +56,16 @@ export function connectionState(
 
 const outcomeTone: Record<Outcome, Tone> = { ok: "good", denied: "bad", failed: "warn" };
 
-/** The outcome of a recorded call, with its reason where there is one. */
-export function OutcomeBadge({ outcome, reason }: { outcome: Outcome; reason?: string | null | undefined }) {
+/** The outcome of a recorded call, with its reason where there is one: cut to a line, `whole` is told beside it. */
+export function OutcomeBadge({ outcome, reason, whole }: {
+  outcome: Outcome;
+  reason?: string | null | undefined;
+  whole?: string | null | undefined;
+}) {
   const said = reason ? `${outcome}: ${reason.length > 60 ? `${reason.slice(0, 59)}…` : reason}` : outcome;
-  return <Badge tone={outcomeTone[outcome]} wrap>{said}</Badge>;
+  return (
+    <Badge tone={outcomeTone[outcome]} title={whole || undefined}>
+      <span class="badge-text">{said}</span>
+    </Badge>
+  );
 }

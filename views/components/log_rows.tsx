@@ -23,10 +23,15 @@ export function placeOf(log: Log): string {
   return log.connectionId === "self" ? "Mesh" : log.connectionTitle ?? log.connectionId;
 }
 
-/** Why a call failed, without the name of what was called: the row has it. */
-function reasonOf(log: Log): string | null | undefined {
-  const known = `Cannot run ${calledOf(log)}: `;
-  return log.errorMessage?.startsWith(known) ? log.errorMessage.slice(known.length) : log.errorMessage;
+/** Why a call failed, without what the row says anyway and without codes in front: its page has all of it. */
+function reasonOf({ errorMessage, ...log }: Log): string {
+  const known = [`Cannot run ${calledOf(log)}: `, `Cannot use '${placeOf(log)}': `];
+  const said = known.find((words) => errorMessage?.startsWith(words)) ?? "";
+  const reason = (errorMessage ?? "").slice(said.length);
+  if (log.outcome === "denied" && /^the permission '.*' on '.*' is missing$/s.test(reason)) {
+    return "no permission";
+  }
+  return reason.replace(/^MCP error -?\d+: /, "");
 }
 
 /** The rows of a list of calls, each leading to its page. */
@@ -44,7 +49,7 @@ export function LogRows({ logs, withoutPlace }: { logs: readonly Log[]; withoutP
           </Cell>
           <Cell as="by">{callerOf(log)}</Cell>
           <Cell as="state">
-            <OutcomeBadge outcome={log.outcome} reason={reasonOf(log)} />
+            <OutcomeBadge outcome={log.outcome} reason={reasonOf(log)} whole={log.errorMessage} />
           </Cell>
           <Cell numeric>{duration(log.durationMs)}</Cell>
         </Row>

@@ -8,9 +8,9 @@ export interface Tab {
 }
 
 /** Tabs that are links: every tab has its own address. */
-export function Tabs({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
+export function Tabs({ id, label, tabs }: { id: string; label: string; tabs: readonly Tab[] }) {
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav class="tabs" id={id} aria-label={label}>
       {tabs.map((tab) => (
         <a href={tab.href} aria-current={tab.current ? "page" : undefined}>
           {tab.text}
