@@ -1,7 +1,8 @@
 import type { FormState, Member, PageInfo, Shell } from "./types.ts";
 import { Badge } from "./components/badge.tsx";
 import { Button, ButtonLink } from "./components/button.tsx";
-import { Card, PageHead } from "./components/card.tsx";
+import { Card, EmptyState, PageHead } from "./components/card.tsx";
+import { Filters, SearchBox } from "./components/filters.tsx";
 import {
   type Choice,
   entered,
@@ -11,21 +12,28 @@ import {
   SelectField,
   TextField,
 } from "./components/form.tsx";
-import { Cell, Paging, Row, Table } from "./components/table.tsx";
+import { Cell, Results, Row } from "./components/table.tsx";
 import { Time } from "./components/time.tsx";
 import { ConfirmPage } from "./confirm.tsx";
 import { Layout } from "./layout.tsx";
 import { paths } from "./paths.ts";
 
-/** Adding posts email and role to /members; changing posts role to /members/:id/role. */
-export interface MembersPageProps {
+export interface MemberRowsProps {
   shell: Shell;
   members: readonly Member[];
   info: PageInfo;
+  /** What is searched for, `?q=`: names and addresses. */
+  q: string;
   /** The roles that the reader may give. */
   roles: readonly string[];
+}
+
+/** Adding posts email and role to /members; changing posts role to /members/:id/role. */
+export interface MembersPageProps extends MemberRowsProps {
   form?: FormState;
 }
+
+const ROWS_ID = "member-rows";
 
 const known: Record<string, string> = { owner: "Owner", admin: "Administrator", user: "User" };
 
@@ -57,7 +65,7 @@ function RoleForm({ shell, member, index, roles }: {
   );
 }
 
-function MemberRow({ page, member, index }: { page: MembersPageProps; member: Member; index: number }) {
+function MemberRow({ page, member, index }: { page: MemberRowsProps; member: Member; index: number }) {
   const { shell, roles } = page;
   const self = member.userId === shell.user.id;
   const fixed = !shell.canManage || self || (member.role.includes("owner") && !roles.includes("owner"));
@@ -88,29 +96,60 @@ function MemberRow({ page, member, index }: { page: MembersPageProps; member: Me
   );
 }
 
+/** The rows with count and paging: the whole answer to a request of htmx for `#member-rows`. */
+export function MemberRows(props: MemberRowsProps) {
+  const { members, info, q } = props;
+  const none = (
+    <EmptyState
+      title="No member matches"
+      actions={<ButtonLink href={paths.members}>Show all members</ButtonLink>}
+    >
+      Try another part of the name or of the e-mail address.
+    </EmptyState>
+  );
+  return (
+    <Results
+      id={ROWS_ID}
+      label="Members"
+      columns={[
+        { title: "Person" },
+        { title: "Role" },
+        { title: "Since" },
+        { title: "Actions", silent: true },
+      ]}
+      info={info}
+      path={paths.members}
+      query={{ q }}
+      empty={members.length === 0 && none}
+    >
+      {members.map((member, index) => (
+        <MemberRow
+          key={member.id}
+          page={props}
+          member={member}
+          index={index}
+        />
+      ))}
+    </Results>
+  );
+}
+
 /** The people of the organization with their roles, and a form that adds one. */
-export function MembersPage(props: MembersPageProps) {
-  const { shell, members, info, roles, form } = props;
+export function MembersPage({ form, ...list }: MembersPageProps) {
+  const { shell, roles, q } = list;
   return (
     <Layout title="Members" shell={shell} place="members">
       <PageHead
         title="Members"
         lead={`People who can use the connections of ${shell.organization?.name ?? "this organization"}.`}
+        actions={shell.canManage && (
+          <ButtonLink kind="main" icon="plus" href="#f-email">Add a member</ButtonLink>
+        )}
       />
-      <Table
-        label="Members"
-        columns={[
-          { title: "Person" },
-          { title: "Role" },
-          { title: "Since" },
-          { title: "Actions", silent: true },
-        ]}
-        foot={<Paging info={info} path={paths.members} />}
-      >
-        {members.map((member, index) => (
-          <MemberRow key={member.id} page={props} member={member} index={index} />
-        ))}
-      </Table>
+      <Filters action={paths.members} target={ROWS_ID} label="Members">
+        <SearchBox label="Search members" value={q} />
+      </Filters>
+      <MemberRows {...list} />
       {shell.canManage && (
         <Card title="Add a member" class="narrow">
           <Form csrf={shell.csrf} action={paths.members} class="stack">

@@ -103,6 +103,9 @@ export const listMembers = defineAction({
   description: "Lists the members of the active organization, those who joined first come first.",
   readOnly: true,
   input: z.object({
+    search: z.string().max(200).regex(/^\P{Cc}*$/u).optional().describe(
+      "Only those whose name or address holds this",
+    ),
     limit: z.int().min(1).max(1000).default(100),
     offset: z.int().min(0).max(1_000_000_000).default(0),
   }),
@@ -110,7 +113,7 @@ export const listMembers = defineAction({
   run: async (ctx, page) => {
     const organization = organizationOf(ctx);
     const rows = await members.list(ctx.db, organization, page);
-    const totalCount = await members.count(ctx.db, organization);
+    const totalCount = await members.count(ctx.db, organization, page.search);
     return { members: rows.map(toMember), totalCount, hasMore: page.offset + rows.length < totalCount };
   },
 });

@@ -1,4 +1,4 @@
-import { MembersPage, RemoveMemberPage } from "../../views/members.tsx";
+import { MemberRows, MembersPage, RemoveMemberPage } from "../../views/members.tsx";
 import { paths } from "../../views/paths.ts";
 import type { FormState } from "../../views/types.ts";
 import { builtInRoles } from "../access/roles.ts";
@@ -6,7 +6,7 @@ import { perform } from "../actions/action.ts";
 import { addMemberByEmail } from "../actions/member_by_email.ts";
 import { listMembers, type Member, removeMember as remove, updateMemberRole } from "../actions/members.ts";
 import { AppError } from "../errors.ts";
-import { goTo, type VisitContext } from "../visit.ts";
+import { goTo, type VisitContext, wantsPart } from "../visit.ts";
 import {
   actorOf,
   attempt,
@@ -31,19 +31,23 @@ export async function showMembers(
 ): Promise<Response> {
   const place = pageOf(c, pageSize);
   const { limit, offset } = place;
-  const { members, totalCount } = await perform(listMembers, contextOf(c), { limit, offset });
+  const q = (c.req.query("q") ?? "").replace(/\p{Cc}/gu, "").trim().slice(0, 200);
+  const { members, totalCount } = await perform(listMembers, contextOf(c), {
+    ...(q && { search: q }),
+    limit,
+    offset,
+  });
   const last = toLastPage(c, place, totalCount);
   if (last) return last;
-  return await c.html(
-    <MembersPage
-      shell={await shellOf(c)}
-      members={members}
-      info={infoOf(place, { shown: members.length, total: totalCount })}
-      roles={rolesToGive(c)}
-      {...(form && { form })}
-    />,
-    status,
-  );
+  const list = {
+    shell: await shellOf(c),
+    members,
+    info: infoOf(place, { shown: members.length, total: totalCount }),
+    q,
+    roles: rolesToGive(c),
+  };
+  if (wantsPart(c)) return await c.html(<MemberRows {...list} />);
+  return await c.html(<MembersPage {...list} {...(form && { form })} />, status);
 }
 
 /** An owner is made by an owner only. */

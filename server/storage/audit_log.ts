@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, sql } from "kysely";
 import { bulkInsertIfAbsent, type Db } from "./dialect.ts";
 import type { AuditLogTable, Schema } from "./schema.ts";
+import { named } from "./users.ts";
 
 /** One call or action as it is shown: the contract's Log, with `timestamp` in milliseconds. */
 export interface Log {
@@ -120,12 +121,7 @@ export function matching(eb: Expressions, organizationId: string, filter: Filter
 
 function found(eb: Expressions, search: string) {
   const pattern = `%${search.toLowerCase().replace(/[!%_]/g, "!$&")}%`;
-  const users = eb.selectFrom("users").select("users.id").where((user) =>
-    user.or([
-      sql<boolean>`lower(${user.ref("users.name")}) like ${pattern} escape '!'`,
-      sql<boolean>`${user.ref("users.email")} like ${pattern} escape '!'`,
-    ])
-  );
+  const users = eb.selectFrom("users").select("users.id").where(named(search));
   return eb.or([
     sql<boolean>`lower(${eb.ref("tool_name")}) like ${pattern} escape '!'`,
     sql<boolean>`${eb.ref("request_id")} like ${pattern} escape '!'`, // always in lower case

@@ -2,6 +2,7 @@ import type { Db } from "./dialect.ts";
 import * as oauthClients from "./oauth_clients.ts";
 import * as oauthConsents from "./oauth_consents.ts";
 import * as upstreamCredentials from "./upstream_credentials.ts";
+import { named } from "./users.ts";
 
 /** A person's place in an organization; times in milliseconds. */
 export interface MemberRow {
@@ -103,21 +104,26 @@ export async function rolesOf(db: Db, organizationId: string, userId: string): P
   return row?.organization_id === organizationId && row.user_id === userId ? parseRoles(row.roles) : null;
 }
 
-/** The members of the organization, oldest first. */
+/** The members of the organization, oldest first; with `search` those whose name or address holds it. */
 export async function list(
   db: Db,
   organizationId: string,
-  { limit, offset }: { limit: number; offset: number },
+  { limit, offset, search }: { limit: number; offset: number; search?: string | undefined },
 ): Promise<MemberWithUser[]> {
-  const rows = await withUsers(db, organizationId)
+  const rows = await withUsers(db, organizationId).$if(
+    Boolean(search),
+    (all) => all.where(named(search ?? "")),
+  )
     .orderBy("members.created_at").orderBy("members.id").limit(limit).offset(offset).execute();
   return rows.map(toMember);
 }
 
-/** How many members the organization has. */
-export async function count(db: Db, organizationId: string): Promise<number> {
-  const row = await db.selectFrom("members").select((eb) => eb.fn.countAll<number>().as("count"))
-    .where("organization_id", "=", organizationId).executeTakeFirstOrThrow();
+/** How many members the organization has; with `search` how many of those `list` finds. */
+export async function count(db: Db, organizationId: string, search?: string): Promise<number> {
+  const row = await db.selectFrom("members").innerJoin("users", "users.id", "members.user_id")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .where("members.organization_id", "=", organizationId)
+    .$if(Boolean(search), (all) => all.where(named(search ?? ""))).executeTakeFirstOrThrow();
   return Number(row.count);
 }
 

@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { Db } from "./dialect.ts";
 import type { UsersTable } from "./schema.ts";
 
@@ -23,6 +23,14 @@ export async function insert(db: Db, user: UserRow & { passwordHash: string | nu
     created_at: user.createdAt,
     updated_at: user.updatedAt,
   }).execute();
+}
+
+/** People whose name or address holds a text; case does not count, on SQLite that of a-z. */
+export function named(text: string) {
+  const holding = (part: string) => `%${part.replace(/[!%_]/g, "!$&")}%`;
+  const [name, any, lower] = [sql.ref("users.name"), holding(text), holding(text.toLowerCase())];
+  return sql<boolean>`(lower(${name}) like ${lower} escape '!' or ${name} like ${any} escape '!'
+    or ${sql.ref("users.email")} like ${lower} escape '!')`;
 }
 
 /** The person with this id, or null. */

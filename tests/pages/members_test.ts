@@ -26,6 +26,22 @@ onMesh("members: added by e-mail, given another role, removed, with effect at on
   assert.doesNotMatch((await bobs.get("/settings")).html, /Northwind/);
 });
 
+onMesh("members: found by a part of their name or address", async (mesh) => {
+  const visitor = await setUp(mesh);
+  const { organization_id } = await mesh.services.db.selectFrom("members").select("organization_id")
+    .executeTakeFirstOrThrow();
+  const bob = await mesh.member(organization_id, ["user"]);
+  const own = "ann@example.com";
+  const part = await visitor.get(`/members?q=${encodeURIComponent(bob.email.slice(0, -4).toUpperCase())}`, {
+    "hx-request": "true",
+  });
+  assert.match(part.html, /^<div id="member-rows"/);
+  assert.match(part.html, new RegExp(bob.email));
+  assert.doesNotMatch(part.html, new RegExp(own));
+  assert.match((await visitor.get("/members?q=larsen")).text, new RegExp(`${own}.*1–1 of 1`));
+  assert.match((await visitor.get("/members?q=nobody%01")).text, /No member matches/);
+});
+
 onMesh("members: the last owner stays", async (mesh) => {
   const visitor = await setUp(mesh);
   const { db } = mesh.services;

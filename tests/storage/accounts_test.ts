@@ -117,6 +117,14 @@ onEachDatabase(
       assert.deepEqual(await names(2, 0), ["Ann", "Bob"]);
       assert.deepEqual(await names(2, 2), ["Cid"]);
       assert.equal(await members.count(db, one.id), 3);
+      const like = async (search: string) => {
+        const found = await members.list(db, one.id, { limit: 9, offset: 0, search });
+        assert.equal(await members.count(db, one.id, search), found.length);
+        return found.map((member) => member.user.name);
+      };
+      assert.deepEqual(await like("bO"), ["Bob"]);
+      assert.deepEqual(await like(ann.user.email.slice(1, -1).toUpperCase()), ["Ann"]);
+      assert.deepEqual(await like("%"), [], "no wildcard");
       assert.equal(await members.countOwners(db, one.id), 2);
       assert.equal(await members.countOwners(db, two.id), 0);
 

@@ -301,20 +301,24 @@ export function people(say: Say): Sample[] {
   const reader = sampleShell(say, { canManage: false, theme: "dark" });
   const form = wrong(say, "name", "slug", "description");
   return [
-    { name: "members", page: <MembersPage shell={shell} members={members} info={info} roles={roles} /> },
+    { name: "members", page: <MembersPage shell={shell} members={members} info={info} q="" roles={roles} /> },
     {
       name: "members-wrong",
       page: (
         <MembersPage
           shell={shell}
           members={members}
+          q=""
           info={info}
           roles={["user"]}
           form={wrong(say, "email", "role")}
         />
       ),
     },
-    { name: "members-reader", page: <MembersPage shell={reader} members={members} info={info} roles={[]} /> },
+    {
+      name: "members-reader",
+      page: <MembersPage shell={reader} members={members} info={info} q="" roles={[]} />,
+    },
     {
       name: "member-remove",
       page: <RemoveMemberPage shell={shell} member={members[1] as Member} form={{ message: say("No.") }} />,
