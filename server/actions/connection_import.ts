@@ -4,6 +4,7 @@ import { AppError, messageOf } from "../errors.ts";
 import { type Context, defineAction } from "./action.ts";
 import { connectionDetail, connectionInput } from "./connection_fields.ts";
 import { create } from "./connections.ts";
+import { parseWithComments } from "./json_with_comments.ts";
 
 const maxServers = 20;
 
@@ -23,12 +24,9 @@ type Entry = z.output<typeof entrySchema> & { name: string };
 /** The servers of an mcp.json, whatever client wrote it. */
 const document = z.string().min(1).max(200_000).transform((text, context): Entry[] => {
   try {
-    return entriesOf(JSON.parse(text));
+    return entriesOf(parseWithComments(text));
   } catch (error) {
-    context.addIssue({
-      code: "custom",
-      message: error instanceof SyntaxError ? "it is not JSON" : messageOf(error),
-    });
+    context.addIssue({ code: "custom", message: messageOf(error) });
     return z.NEVER;
   }
 });

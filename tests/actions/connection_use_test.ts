@@ -246,12 +246,27 @@ onServices(
       .forEach((expected, i) => assert.match(messages[i] ?? "", expected));
     assert.equal(report.created, 2);
 
+    const commented = `// of the team
+      { "servers": { /* "old": {}, */ "as written": { "url": "${url}", "type": "http", }, }, }`;
+    const read = await run(services, ann, [importConnections, { json: commented, preview: true }]);
+    assert.deepEqual(read.items.map(({ name, address }) => [name, address]), [["as written", url]]);
+
     const many = Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`s${i}`, { url }]));
     for (
-      const [json, reason] of [["{", /not JSON/], ["[]", /no servers/], ['{"mcpServers":{}}', /no servers/], [
-        '{"mcpServers":{"a":{"url":1}, "b":{"url":"http://x"}}}',
-        /server 'a'/,
-      ], [JSON.stringify(many), /more than 20/]] as const
+      const [json, reason] of [
+        ['{"a":', /not JSON: its end is missing/],
+        [
+          '{\n  "quiet-heron" 1',
+          /not JSON: look at line 2, column \d+$/,
+        ],
+        ["[]", /no servers/],
+        ['{"mcpServers":{}}', /no servers/],
+        [
+          '{"mcpServers":{"a":{"url":1}, "b":{"url":"http://x"}}}',
+          /server 'a'/,
+        ],
+        [JSON.stringify(many), /more than 20/],
+      ] as const
     ) {
       await refused(run(services, ann, [importConnections, { json }]), "invalid", reason);
     }

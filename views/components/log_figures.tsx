@@ -10,7 +10,8 @@ function signed(value: number, digits: number): string {
 function callsNote({ totalCalls, previousCalls }: Stats): string | undefined {
   if (previousCalls === null || previousCalls === undefined) return undefined;
   if (previousCalls === 0) return "none in the period before";
-  return `${signed(100 * (totalCalls - previousCalls) / previousCalls, 0)} % on the period before`;
+  const change = 100 * (totalCalls - previousCalls) / previousCalls;
+  return Math.abs(change) < 0.5 ? "as in the period before" : `${signed(change, 0)} % on the period before`;
 }
 
 function errorsNote({ errors, totalCalls, previousCalls, previousErrors }: Stats): string | undefined {
@@ -19,7 +20,7 @@ function errorsNote({ errors, totalCalls, previousCalls, previousErrors }: Stats
     return failed;
   }
   const points = 100 * errors / totalCalls - 100 * previousErrors / previousCalls;
-  return `${failed}, ${signed(points, 1)} points`;
+  return `${failed}, ${Math.abs(points) < 0.05 ? "as before" : `${signed(points, 1)} points`}`;
 }
 
 /** The key figures of a period: calls, errors, how long they took, what was denied. */

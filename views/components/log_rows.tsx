@@ -24,11 +24,9 @@ export function placeOf(log: Log): string {
 }
 
 /** Why a call failed, without what the row says anyway and without codes in front: its page has all of it. */
-function reasonOf({ errorMessage, ...log }: Log): string {
-  const known = [`Cannot run ${calledOf(log)}: `, `Cannot use '${placeOf(log)}': `];
-  const said = known.find((words) => errorMessage?.startsWith(words)) ?? "";
-  const reason = (errorMessage ?? "").slice(said.length);
-  if (log.outcome === "denied" && /^the permission '.*' on '.*' is missing$/s.test(reason)) {
+function reasonOf({ errorMessage, outcome }: Log): string {
+  const reason = (errorMessage ?? "").replace(/^Cannot [^:]+: /, "");
+  if (outcome === "denied" && /^the permission '.*' on '.*' is missing$/s.test(reason)) {
     return "no permission";
   }
   return reason.replace(/^MCP error -?\d+: /, "");
