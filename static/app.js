@@ -125,6 +125,17 @@ function say(element) {
   if (words && place) place.textContent = words.dataset.say;
 }
 
+// A message that came with the page is read out once it changes there.
+function sayToast() {
+  const words = document.querySelector("[data-toast] > p");
+  if (!words) return;
+  const text = words.textContent;
+  words.textContent = "";
+  requestAnimationFrame(() => {
+    words.textContent = text;
+  });
+}
+
 function sayUnreached() {
   const toast = document.createElement("div");
   toast.className = "toast bad";
@@ -162,6 +173,9 @@ document.addEventListener("keydown", (event) => {
   closeMenus();
   menu?.querySelector("summary").focus();
 });
+
+// A menu that is left does not stay over what is read next.
+document.addEventListener("focusin", (event) => closeMenus(event.target));
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -221,3 +235,4 @@ revealCopyButtons(document);
 revealCurrent();
 keepFilters();
 focusRefused(document);
+sayToast();

@@ -147,7 +147,9 @@ export function NothingListed({ page, things, known }: {
     ? "They are read from the server when the first person connects their account."
     : standing?.sharedAccess === "not_connected"
     ? "They are read from the server when somebody has signed in there."
-    : `The server has not answered so far. Test says how far it came and asks for the ${things} again.`;
+    : page.shell.canManage
+    ? `The server has not answered so far. Test says how far it came and asks for the ${things} again.`
+    : "The server has not answered so far. An administrator can test it.";
   return <EmptyState title={known ? `No ${things}` : `The ${things} are not known yet`}>{reason}</EmptyState>;
 }
 

@@ -77,7 +77,7 @@ function MemberRow({ page, member, index }: { page: MemberRowsProps; member: Mem
           <span class="sub">{member.user.email}</span>
         </div>
       </Cell>
-      <Cell as="note">
+      <Cell as={fixed ? "state" : "note"}>
         {fixed
           ? <Badge tone="quiet">{member.role.map(roleName).join(", ")}</Badge>
           : <RoleForm shell={shell} member={member} index={index} roles={roles} />}

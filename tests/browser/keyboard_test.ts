@@ -56,6 +56,54 @@ onScene("sign-in, the pages and the way out need no mouse", async (scene) => {
   await page.waitForURL(`${mesh.url}/login`);
 });
 
+onScene("what has the focus is in sight, with its label", async (scene) => {
+  const { page, mesh } = scene;
+  await enter(scene);
+  await page.setViewportSize({ width: 390, height: 500 });
+  await page.goto(`${mesh.url}/members`);
+  await page.getByRole("link", { name: "Add a member" }).click();
+  assert.match(await focused(page), /^E-mail/);
+  const gap = await page.evaluate(() => {
+    const label = document.querySelector<HTMLElement>("label[for=f-email]");
+    const bar = document.querySelector<HTMLElement>(".bar");
+    return (label?.getBoundingClientRect().top ?? 0) - (bar?.getBoundingClientRect().bottom ?? 0);
+  });
+  assert.ok(gap >= 0, "the bar does not cover the label");
+
+  const menu = page.getByLabel("Menu", { exact: true });
+  const members = page.locator(".bar-panel").getByRole("link", { name: "Members" });
+  await menu.focus();
+  await page.keyboard.press("Enter");
+  await members.waitFor();
+  await page.keyboard.press("Shift+Tab");
+  await members.waitFor({ state: "hidden" });
+
+  await page.getByLabel("E-mail").fill("nobody@example.com");
+  await page.getByRole("button", { name: "Add member" }).click();
+  await page.getByText("Nobody has an account with this address").waitFor();
+  assert.match(await focused(page), /^E-mail/);
+});
+
+onScene("what was done is said once the page stands", async (scene) => {
+  const { page, mesh } = scene;
+  await enter(scene);
+  await page.addInitScript(() => {
+    // What a screen reader hears: texts that come into a live region which stands already.
+    new MutationObserver((changes) => {
+      for (const { target, addedNodes } of changes) {
+        const region = target instanceof Element && target.closest("[role=status]");
+        if (region && addedNodes[0]?.nodeType === Node.TEXT_NODE && document.readyState !== "loading") {
+          document.documentElement.dataset.heard = addedNodes[0].textContent ?? "";
+        }
+      }
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await page.goto(`${mesh.url}/settings`);
+  await page.getByRole("button", { name: "Save" }).first().click();
+  await page.locator("html[data-heard='The changes are saved.']").waitFor();
+  await page.getByText("The changes are saved.").waitFor();
+});
+
 onScene("on a phone the menu opens, leads on, and closes", async (scene) => {
   const { page, mesh } = scene;
   await enter(scene);

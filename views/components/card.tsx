@@ -48,7 +48,7 @@ export function KeyFigures({ label, figures }: { label: string; figures: readonl
           <div class="card figure">
             <dt>{figure.label}</dt>
             <dd class="figure-value">
-              {figure.value}
+              <span>{figure.value}</span>
               {figure.aside && <small>{figure.aside}</small>}
             </dd>
             <dd class="figure-note">{figure.note ?? ""}</dd>
