@@ -13,6 +13,7 @@ import {
   site,
   withMesh,
 } from "./support.ts";
+import { until } from "../support/until.ts";
 
 const filler = 'long \\u00e9 é 😀 \\"isError\\":true \\n'.repeat(40_000);
 const content = `[{"type":"text","text":"No such file"}]`;
@@ -74,5 +75,24 @@ Deno.test("a long answer is recorded as what it is, and passes as it came", asyn
         await passes(mesh, to, [legacy("tools/call", call), body, ...said]);
       });
     }
+  });
+});
+
+Deno.test("a client that does not read holds the upstream back instead of filling memory", async () => {
+  await using upstream = startHostile(behaviours.endlessBody);
+  await withMesh(async (mesh) => {
+    const to = await site(mesh, upstream.url);
+    const response = await post(to, modern("tools/call", { name: "x" }));
+    let before = -1;
+    // It has stopped when nothing more was sent for a while.
+    await until(async () => {
+      const last = before;
+      before = upstream.sentBytes;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return last === upstream.sentBytes;
+    });
+    assert.ok(upstream.sentBytes < 32 * 1024 * 1024, `${upstream.sentBytes}`);
+    await response.body?.cancel();
+    await upstream.idle();
   });
 });
