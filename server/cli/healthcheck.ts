@@ -1,12 +1,12 @@
-import { isLoopbackHost, loadConfig } from "../config.ts";
+import { loadConfig } from "../config.ts";
 import { messageOf } from "../errors.ts";
 import { Outbound } from "../outbound.ts";
 
 /** `mesh healthcheck`, which prints JSON in any case: 0 where the mesh on this machine answers that it is healthy, else 1. */
 export async function healthcheck(): Promise<number> {
   const { host, port } = loadConfig();
-  const everywhere = host === "0.0.0.0" || host === "::";
-  const name = everywhere || isLoopbackHost(host) ? "127.0.0.1" : host;
+  const everywhere = /^(0\.0\.0\.0|\[?::\]?)$/.test(host);
+  const name = everywhere ? "127.0.0.1" : host.replace(/^\[|\]$/g, "");
   const outbound = new Outbound({ allow: [name], loopbackAllowed: true });
   try {
     const url = `http://${name.includes(":") ? `[${name}]` : name}:${port}/health`;

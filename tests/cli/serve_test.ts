@@ -129,13 +129,25 @@ Deno.test("usage: unknown commands and options are 2, help and version are 0", (
     }
   }));
 
-Deno.test("the executable checks its own health", () =>
+function speaksIpv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("the executable checks its own health, wherever it listens", () =>
   inFolder(async (dir) => {
-    const { child, url } = await serve({ DATA_DIR: dir });
-    const check = mesh(["healthcheck"], { DATA_DIR: dir, PORT: new URL(url).port });
-    assert.equal((await check.ended).code, 0);
-    assert.equal(JSON.parse(check.stdout).status, "ok");
-    await child.kill("SIGTERM");
+    const hosts = ["127.0.0.1", "127.0.0.2", "0.0.0.0", "localhost"];
+    for (const HOST of [...hosts, ...speaksIpv6() ? ["[::1]", "::1", "::"] : []]) {
+      const { child, url } = await serve({ DATA_DIR: dir, HOST });
+      const check = mesh(["healthcheck"], { DATA_DIR: dir, HOST, PORT: new URL(url).port });
+      assert.equal((await check.ended).code, 0, HOST);
+      assert.equal(JSON.parse(check.stdout).status, "ok");
+      await child.kill("SIGTERM");
+    }
   }));
 
 onEachDatabase(
