@@ -7,6 +7,7 @@ import { type Standing, standings } from "../storage/upstream_credentials.ts";
 import { defineAction, organizationOf } from "./action.ts";
 import { healthFields, healthOf } from "./connection_health.ts";
 import { actsForItself } from "./credentials.ts";
+import { idField } from "./fields.ts";
 
 const days = 7;
 
@@ -41,7 +42,7 @@ export const listConnectionUsage = defineAction({
     search: z.string().max(200).regex(/^\P{Cc}*$/u).optional().describe(
       "Part of the title, URL or description",
     ),
-    ids: z.array(z.string().max(100)).max(100).optional().describe("Only these connections"),
+    ids: z.array(idField()).max(100).optional().describe("Only these connections"),
     status: z.enum(["active", "inactive", "error"]).optional(),
     orderBy: z.enum(["used", "title", "created"]).default("used").describe(
       "used: most calls first; created: newest first",

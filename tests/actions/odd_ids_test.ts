@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Action } from "../../server/actions/action.ts";
 import { getLog } from "../../server/actions/audit_log.ts";
+import { listConnectionUsage } from "../../server/actions/connection_usage.ts";
 import { testConnection } from "../../server/actions/connection_use.ts";
 import { deleteConnection, getConnection, listConnections } from "../../server/actions/connections.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -18,6 +19,8 @@ onEachDatabase("ids that no database holds are those of nothing", async (_t, url
       }
       const { code } = await refusal(run(services, owner, { action: getLog, input: { id } }));
       assert.equal(code, "not_found");
+      const used = await refusal(run(services, owner, { action: listConnectionUsage, input: { ids: [id] } }));
+      assert.equal(used.code, "invalid");
     }
     const listed = await run(services, owner, { action: listConnections, input: { binding: "\ud800" } });
     assert.equal(listed.totalCount, 0);
