@@ -8,7 +8,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { authApi } from "./login/auth_api.ts";
 import { isSameOrigin, originFacts, sessionOf } from "./login/session.ts";
 import { asksForSetupToken, isSetUp, newSetupToken } from "./login/setup.ts";
-import { setupPage } from "./login/setup_page.tsx";
+import { setupPage, signUpPage } from "./login/setup_page.tsx";
 import { signInPage } from "./login/sign_in_page.tsx";
 import { member, ownForms, signedIn, visits } from "./login/visits.ts";
 import { bearerActor, Guard } from "./mcp/guard.ts";
@@ -137,6 +137,7 @@ function mountLogin(app: Hono<VisitEnv>, services: Services, setupToken: string 
   const form = ownForms(services);
   const options = { setupToken, facts: (c: Context) => factsOf(c, services.config) };
   const setup = setupPage(options);
+  const signUp = signUpPage(options);
   const signIn = signInPage(options);
 
   app.on("GET", ["/api/auth/authorize", "/authorize"], visit, authorizePage(services));
@@ -147,6 +148,8 @@ function mountLogin(app: Hono<VisitEnv>, services: Services, setupToken: string 
 
   app.get("/setup", visit, setup.showSetup);
   app.post("/setup", visit, form, setup.setUp);
+  app.get("/sign-up", visit, signUp.showSignUp);
+  app.post("/sign-up", visit, form, signUp.signUp);
   app.get("/login", visit, signIn.showSignIn);
   app.post("/login", visit, form, signIn.signIn);
   app.post("/logout", visit, form, signIn.signOut);

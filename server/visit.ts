@@ -94,6 +94,11 @@ export function safeNext(text: string | undefined): string {
   return new URL(text, "http://here.invalid").origin === "http://here.invalid" ? text : "";
 }
 
+/** True where anybody may make an account, not the owner of the installation alone. */
+export function signUpIsOpen({ auth: { emailAndPassword } }: Config): boolean {
+  return emailAndPassword.enabled && emailAndPassword.allowSignUp;
+}
+
 /** The request as sign-in and log name it. */
 export function factsOf(c: Context, config: Config) {
   return {

@@ -30,6 +30,8 @@ export interface MemberRowsProps {
 
 /** Adding posts email and role to /members; changing posts role to /members/:id/role. */
 export interface MembersPageProps extends MemberRowsProps {
+  /** Where people make an account; null where they cannot. */
+  signUpUrl: string | null;
   form?: FormState;
 }
 
@@ -135,7 +137,7 @@ export function MemberRows(props: MemberRowsProps) {
 }
 
 /** The people of the organization with their roles, and a form that adds one. */
-export function MembersPage({ form, ...list }: MembersPageProps) {
+export function MembersPage({ form, signUpUrl, ...list }: MembersPageProps) {
   const { shell, roles, q } = list;
   return (
     <Layout title="Members" shell={shell} place="members">
@@ -160,12 +162,19 @@ export function MembersPage({ form, ...list }: MembersPageProps) {
                 label="E-mail"
                 type="email"
                 autocomplete="off"
-                hint={
-                  <>
-                    {"Of an account that exists on this installation. People make theirs with "}
-                    <code>POST /api/auth/sign-up/email</code> {" while auth-config.json allows sign-up."}
-                  </>
-                }
+                hint={signUpUrl === null
+                  ? (
+                    <>
+                      {"Of somebody who has an account here. Nobody can make one while "}
+                      <code>allowSignUp</code> {" in auth-config.json is off."}
+                    </>
+                  )
+                  : (
+                    <>
+                      {"Of somebody who has an account here. Without one, they make it at "}
+                      <code>{signUpUrl}</code>
+                    </>
+                  )}
                 required
               />
               <SelectField {...entered(form, "role", "user")} label="Role" choices={choicesOf(roles)} />

@@ -29,6 +29,7 @@ export const paths = based({
   home: "/",
   setup: "/setup",
   signIn: "/login",
+  signUp: "/sign-up",
   signOut: "/logout",
   connections: "/connections",
   newConnection: "/connections/new",

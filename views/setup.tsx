@@ -12,6 +12,25 @@ export interface SetupPageProps {
   form?: FormState;
 }
 
+function AccountFields({ form }: { form: FormState | undefined }) {
+  return (
+    <>
+      <TextField {...entered(form, "name")} label="Your name" autocomplete="name" required autofocus />
+      <TextField {...entered(form, "email")} label="E-mail" type="email" autocomplete="username" required />
+      <TextField
+        {...entered(form, "password")}
+        value=""
+        label="Password"
+        type="password"
+        autocomplete="new-password"
+        hint="At least 8 characters. A sentence is easier to remember than symbols."
+        required
+        attributes={{ minlength: 8 }}
+      />
+    </>
+  );
+}
+
 /** The first page of a new installation: makes the account that owns it. */
 export function SetupPage({ shell, tokenRequired, form }: SetupPageProps) {
   return (
@@ -20,18 +39,7 @@ export function SetupPage({ shell, tokenRequired, form }: SetupPageProps) {
       <p class="lead small">This account owns the installation. Sign-up closes once it is made.</p>
       <Form csrf={shell.csrf} action={paths.setup} class="stack">
         <FormMessage state={form} />
-        <TextField {...entered(form, "name")} label="Your name" autocomplete="name" required autofocus />
-        <TextField {...entered(form, "email")} label="E-mail" type="email" autocomplete="username" required />
-        <TextField
-          {...entered(form, "password")}
-          value=""
-          label="Password"
-          type="password"
-          autocomplete="new-password"
-          hint="At least 8 characters. A sentence is easier to remember than symbols."
-          required
-          attributes={{ minlength: 8 }}
-        />
+        <AccountFields form={form} />
         <TextField
           {...entered(form, "organization")}
           label="Organization"
@@ -49,6 +57,45 @@ export function SetupPage({ shell, tokenRequired, form }: SetupPageProps) {
             required
           />
         )}
+        <div class="row end">
+          <Button kind="main">Create account</Button>
+        </div>
+      </Form>
+    </AuthLayout>
+  );
+}
+
+/** Posts name, email, password and organization. */
+export interface SignUpPageProps {
+  shell: PublicShell;
+  /** Everybody gets an organization of their own. */
+  ownOrganization: boolean;
+  form?: FormState;
+}
+
+/** An account that somebody makes themselves. */
+export function SignUpPage({ shell, ownOrganization, form }: SignUpPageProps) {
+  const foot = (
+    <>
+      Do you have an account? <a href={paths.signIn}>Sign in</a>
+    </>
+  );
+  return (
+    <AuthLayout title="Create an account" shell={shell} foot={foot}>
+      <h1>Create an account</h1>
+      <p class="lead small">Administrators add you to their organization by your e-mail address.</p>
+      <Form csrf={shell.csrf} action={paths.signUp} class="stack">
+        <FormMessage state={form} />
+        <AccountFields form={form} />
+        <TextField
+          {...entered(form, "organization")}
+          label="New organization"
+          autocomplete="organization"
+          note="optional"
+          hint={ownOrganization
+            ? "You own it. Left empty, it is named after you."
+            : "You own it. Left empty, none is made."}
+        />
         <div class="row end">
           <Button kind="main">Create account</Button>
         </div>

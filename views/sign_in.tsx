@@ -9,14 +9,26 @@ export interface SignInPageProps {
   shell: PublicShell;
   /** Path to continue with after signing in. */
   next?: string | undefined;
+  /** Anybody may make an account. */
+  signUp: boolean;
   form?: FormState;
 }
 
 /** Sign-in with e-mail and password. */
-export function SignInPage({ shell, next, form }: SignInPageProps) {
+export function SignInPage({ shell, next, signUp, form }: SignInPageProps) {
   const known = Boolean(form?.values?.email);
   return (
-    <AuthLayout title="Sign in" shell={shell} foot="No account yet? Ask the owner of this installation.">
+    <AuthLayout
+      title="Sign in"
+      shell={shell}
+      foot={signUp
+        ? (
+          <>
+            No account yet? <a href={paths.signUp}>Create one</a>
+          </>
+        )
+        : "No account yet? Ask the owner of this installation."}
+    >
       <h1>Sign in</h1>
       <Form csrf={shell.csrf} action={paths.signIn} class="stack">
         <FormMessage state={form} />

@@ -1,7 +1,7 @@
 import { paths } from "../../views/paths.ts";
-import { SetupPage } from "../../views/setup.tsx";
+import { SetupPage, SignUpPage } from "../../views/setup.tsx";
 import { type Refusal, refusalOf } from "../form.ts";
-import { goTo, publicShell, type VisitContext, type VisitHandler } from "../visit.ts";
+import { goTo, publicShell, signUpIsOpen, type VisitContext, type VisitHandler } from "../visit.ts";
 import type { LoginFacts } from "./record.ts";
 import { startSession } from "./session.ts";
 import { asksForSetupToken, isSetUp, signUp } from "./setup.ts";
@@ -13,35 +13,62 @@ export interface LoginPageOptions {
   readonly facts: (c: VisitContext) => LoginFacts;
 }
 
+type Show = (c: VisitContext, refusal?: Partial<Refusal>) => Promise<Response>;
+
 /** The page that makes the owner of a new installation; gone once there is one. */
-export function setupPage(options: LoginPageOptions): { showSetup: VisitHandler; setUp: VisitHandler } {
+export function setupPage(options: LoginPageOptions): Record<"showSetup" | "setUp", VisitHandler> {
   return {
     showSetup: async (c) => {
       if (await isSetUp(c.get("visit").services.db)) return goTo(c, paths.signIn);
-      return await show(c);
+      return await showSetup(c);
     },
     setUp: async (c) => {
-      const { services } = c.get("visit");
-      if (await isSetUp(services.db)) return goTo(c, paths.signIn);
-      const form = c.get("form");
-      const token = form.text("token").trim();
-      const entered = form.pick("name", "email", "password", "organization");
-      const facts = { ...options.facts(c), setupToken: options.setupToken };
-      try {
-        const user = await signUp(services, { ...entered, ...(token && { setupToken: token }) }, facts);
-        await startSession(c, services, user.id);
-      } catch (error) {
-        const values = { ...entered, password: "", token };
-        const { status, form, headers } = refusalOf(error, { values, names: { setupToken: "token" } });
-        return await show(c, { form, status, headers });
-      }
-      return goTo(c, paths.home);
+      if (await isSetUp(c.get("visit").services.db)) return goTo(c, paths.signIn);
+      return await makeAccount(c, options, showSetup);
     },
   };
 }
 
-async function show(c: VisitContext, { form, status, headers }: Partial<Refusal> = {}) {
+/** The page on which people make accounts themselves, where that is allowed. */
+export function signUpPage(options: LoginPageOptions): Record<"showSignUp" | "signUp", VisitHandler> {
+  return {
+    showSignUp: async (c) => await elsewhere(c) ?? await showSignUp(c),
+    signUp: async (c) => await elsewhere(c) ?? await makeAccount(c, options, showSignUp),
+  };
+}
+
+/** Where a browser goes on that makes no account; null for one that may. */
+async function elsewhere(c: VisitContext): Promise<Response | null> {
+  const { services, session } = c.get("visit");
+  if (session) return goTo(c, paths.home);
+  if (!await isSetUp(services.db)) return goTo(c, paths.setup);
+  return signUpIsOpen(services.config) ? null : goTo(c, paths.signIn);
+}
+
+async function makeAccount(c: VisitContext, options: LoginPageOptions, show: Show): Promise<Response> {
+  const { services } = c.get("visit");
+  const form = c.get("form");
+  const token = form.text("token").trim();
+  const entered = form.pick("name", "email", "password", "organization");
+  const facts = { ...options.facts(c), setupToken: options.setupToken };
+  try {
+    const user = await signUp(services, { ...entered, ...(token && { setupToken: token }) }, facts);
+    await startSession(c, services, user.id);
+  } catch (error) {
+    const values = { ...entered, password: "", token };
+    return await show(c, refusalOf(error, { values, names: { setupToken: "token" } }));
+  }
+  return goTo(c, paths.home);
+}
+
+async function showSetup(c: VisitContext, { form, status, headers }: Partial<Refusal> = {}) {
   const tokenRequired = asksForSetupToken(c.get("visit").services.config);
   const page = <SetupPage shell={publicShell(c)} tokenRequired={tokenRequired} {...(form && { form })} />;
   return await c.html(page, status ?? 200, headers);
+}
+
+async function showSignUp(c: VisitContext, { form, status, headers }: Partial<Refusal> = {}) {
+  const { autoCreateOrganizationOnSignup } = c.get("visit").services.config.auth;
+  const props = { shell: publicShell(c), ownOrganization: autoCreateOrganizationOnSignup };
+  return await c.html(<SignUpPage {...props} {...(form && { form })} />, status ?? 200, headers);
 }

@@ -2,7 +2,15 @@ import { paths } from "../../views/paths.ts";
 import { SignInPage } from "../../views/sign_in.tsx";
 import type { FormState } from "../../views/types.ts";
 import { refusalOf } from "../form.ts";
-import { goTo, keepOpener, publicShell, safeNext, type VisitContext, type VisitHandler } from "../visit.ts";
+import {
+  goTo,
+  keepOpener,
+  publicShell,
+  safeNext,
+  signUpIsOpen,
+  type VisitContext,
+  type VisitHandler,
+} from "../visit.ts";
 import { endSession, startSession } from "./session.ts";
 import type { LoginPageOptions } from "./setup_page.tsx";
 import { isSetUp } from "./setup.ts";
@@ -56,6 +64,7 @@ interface Shown {
 }
 
 async function show(c: VisitContext, { next, form, status = 200, headers }: Shown): Promise<Response> {
-  const page = <SignInPage shell={publicShell(c)} next={next} {...(form && { form })} />;
+  const signUp = signUpIsOpen(c.get("visit").services.config);
+  const page = <SignInPage shell={publicShell(c)} next={next} signUp={signUp} {...(form && { form })} />;
   return await c.html(page, status, headers);
 }

@@ -6,7 +6,7 @@ import { perform } from "../actions/action.ts";
 import { addMemberByEmail } from "../actions/member_by_email.ts";
 import { listMembers, type Member, removeMember as remove, updateMemberRole } from "../actions/members.ts";
 import { AppError } from "../errors.ts";
-import { goTo, type VisitContext, wantsPart } from "../visit.ts";
+import { goTo, signUpIsOpen, type VisitContext, wantsPart } from "../visit.ts";
 import {
   actorOf,
   attempt,
@@ -47,7 +47,9 @@ export async function showMembers(
     roles: rolesToGive(c),
   };
   if (wantsPart(c)) return await c.html(<MemberRows {...list} />);
-  return await c.html(<MembersPage {...list} {...(form && { form })} />, status);
+  const { config } = c.get("visit").services;
+  const signUpUrl = signUpIsOpen(config) ? config.baseUrl + "/sign-up" : null;
+  return await c.html(<MembersPage {...list} signUpUrl={signUpUrl} {...(form && { form })} />, status);
 }
 
 /** An owner is made by an owner only. */

@@ -45,6 +45,45 @@ onMesh("setup: beyond this machine the token of the start is asked for", async (
   }
 }, { HOST: "0.0.0.0" });
 
+onMesh("sign-up: closed, the sign-in says whom to ask, and the page leads there", async (mesh) => {
+  const visitor = new Visitor(mesh.url);
+  leads(await visitor.get("/sign-up"), "/setup");
+  const own = await setUp(mesh);
+  const members = await own.get("/members");
+  assert.match(members.text, /Nobody can make one while allowSignUp/);
+  const signIn = await visitor.get("/login");
+  assert.match(signIn.text, /Ask the owner of this installation/);
+  assert.doesNotMatch(signIn.html, /sign-up/);
+  leads(await visitor.get("/sign-up"), "/login");
+  leads(await visitor.post("/sign-up", { ...owner, email: "eve@example.com" }), "/login");
+});
+
+onMesh("sign-up: open, people make their accounts by a form", async (mesh) => {
+  const own = await setUp(mesh);
+  assert.match(
+    (await own.get("/members")).text,
+    new RegExp(`they make it at ${mesh.services.config.baseUrl}/sign-up`),
+  );
+  leads(await own.get("/sign-up"), "/");
+  const visitor = new Visitor(mesh.url);
+  assert.match((await visitor.get("/login")).html, /href="\/sign-up"/);
+  assert.match((await visitor.get("/sign-up")).text, /Left empty, none is made/);
+  const bob = { name: "Bob", email: "bob@example.com", password: "a slow badger at dawn" };
+  const taken = await visitor.post("/sign-up", { ...bob, email: owner.email });
+  assert.equal(taken.status, 409);
+  assert.match(taken.text, /This e-mail address has an account/);
+  assert.doesNotMatch(taken.html, new RegExp(bob.password));
+  leads(await visitor.post("/sign-up", bob), "/");
+  leads(await own.post("/members", { email: bob.email, role: "user" }), "/members");
+  assert.match((await visitor.get("/connections")).text, /MCP servers that Northwind can call/);
+}, {
+  AUTH_CONFIG_PATH: "given",
+  AUTH_CONFIG: JSON.stringify({
+    emailAndPassword: { allowSignUp: true },
+    autoCreateOrganizationOnSignup: false,
+  }),
+});
+
 onMesh("sign-in: leads back to where one wanted to go, on this site alone", async (mesh) => {
   await setUp(mesh);
   const nexts: [string, string][] = [

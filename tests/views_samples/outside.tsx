@@ -1,6 +1,6 @@
 import { ErrorPage } from "../../views/error.tsx";
 import { NotConnectedPage } from "../../views/oauth_callback.tsx";
-import { SetupPage } from "../../views/setup.tsx";
+import { SetupPage, SignUpPage } from "../../views/setup.tsx";
 import { SignInPage } from "../../views/sign_in.tsx";
 import { publicShell, type Sample, type Say, wrong } from "./data.ts";
 
@@ -11,8 +11,13 @@ export function outside(say: Say): Sample[] {
   return [
     { name: "setup", page: <SetupPage shell={shell} tokenRequired={false} /> },
     { name: "setup-wrong", page: <SetupPage shell={shell} tokenRequired form={wrong(say, ...names)} /> },
-    { name: "sign-in", page: <SignInPage shell={shell} next={say("/activity")} /> },
-    { name: "sign-in-wrong", page: <SignInPage shell={shell} form={wrong(say, "email", "password")} /> },
+    { name: "sign-in", page: <SignInPage shell={shell} signUp next={say("/activity")} /> },
+    { name: "sign-up", page: <SignUpPage shell={shell} ownOrganization={false} /> },
+    { name: "sign-up-wrong", page: <SignUpPage shell={shell} ownOrganization form={wrong(say, ...names)} /> },
+    {
+      name: "sign-in-wrong",
+      page: <SignInPage shell={shell} signUp={false} form={wrong(say, "email", "password")} />,
+    },
     { name: "not-connected", page: <NotConnectedPage shell={shell} message={say("It was refused.")} /> },
     { name: "not-connected-guest", page: <NotConnectedPage shell={shell} /> },
     {

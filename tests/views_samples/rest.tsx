@@ -301,7 +301,10 @@ export function people(say: Say): Sample[] {
   const reader = sampleShell(say, { canManage: false, theme: "dark" });
   const form = wrong(say, "name", "slug", "description");
   return [
-    { name: "members", page: <MembersPage shell={shell} members={members} info={info} q="" roles={roles} /> },
+    {
+      name: "members",
+      page: <MembersPage shell={shell} members={members} info={info} q="" signUpUrl={null} roles={roles} />,
+    },
     {
       name: "members-wrong",
       page: (
@@ -309,6 +312,7 @@ export function people(say: Say): Sample[] {
           shell={shell}
           members={members}
           q=""
+          signUpUrl="http://localhost:3000/sign-up"
           info={info}
           roles={["user"]}
           form={wrong(say, "email", "role")}
@@ -317,7 +321,7 @@ export function people(say: Say): Sample[] {
     },
     {
       name: "members-reader",
-      page: <MembersPage shell={reader} members={members} info={info} q="" roles={[]} />,
+      page: <MembersPage shell={reader} members={members} info={info} q="" signUpUrl={null} roles={[]} />,
     },
     {
       name: "member-remove",
