@@ -128,18 +128,14 @@ function Figures({ period, stats, series, apart }: ActivityFiguresProps & { apar
 export function ActivityFigures(props: ActivityFiguresProps) {
   return (
     <>
-      <Lead period={props.period} apart />
+      <Period period={props.period} apart />
       <Figures {...props} apart />
     </>
   );
 }
 
-function Lead({ period, apart }: { period: string; apart?: boolean }) {
-  return (
-    <span id="activity-period" hx-swap-oob={apart ? "true" : undefined}>
-      {`Every call, who made it and what came back. ${period}.`}
-    </span>
-  );
+function Period({ period, apart }: { period: string; apart?: boolean }) {
+  return <span id="activity-period" hx-swap-oob={apart ? "true" : undefined}>{`${period}.`}</span>;
 }
 
 /** The log: key figures, calls over time, and every call with filters in the address. */
@@ -148,7 +144,17 @@ export function ActivityPage(props: ActivityPageProps) {
   const empty = info.total === 0 && !isNarrowed(query);
   return (
     <Layout title="Activity" shell={shell} place="activity">
-      <PageHead title="Activity" lead={<Lead period={period} />} />
+      <PageHead
+        title="Activity"
+        lead={
+          <>
+            {shell.canManage
+              ? "Every call, who made it and what came back. "
+              : "Your calls and what came back. "}
+            <Period period={period} />
+          </>
+        }
+      />
       {!empty && (
         <>
           <Figures {...props} />

@@ -12,15 +12,22 @@ import { paths } from "./paths.ts";
 export interface LogPageProps {
   shell: Shell;
   log: Log;
-  /** The connection still exists and the reader may call the tool. */
+  /** The connection still exists. */
+  hasConnection: boolean;
+  /** It has the tool, and the reader may call it. */
   canTryAgain: boolean;
 }
 
-/** A name with the id behind it, or the one that is known. */
-function Named({ name, id }: { name: string | null | undefined; id: string | null | undefined }) {
+/** A name with the id behind it, or the one that is known; the name leads to `href`. */
+function Named({ name, id, href }: {
+  name: string | null | undefined;
+  id: string | null | undefined;
+  href?: string | undefined;
+}) {
   return (
     <>
-      {name && `${name} `}
+      {name && (href ? <a href={href}>{name}</a> : name)}
+      {name && " "}
       {id && <code class={name ? "muted" : undefined}>{id}</code>}
     </>
   );
@@ -30,7 +37,8 @@ function sizeOf(value: number | null | undefined): string {
   return value ? bytes(value) : ""; // 0 where it was not measured
 }
 
-function CallFacts({ log }: { log: Log }) {
+function CallFacts({ log, hasConnection }: { log: Log; hasConnection: boolean }) {
+  const href = hasConnection ? paths.connection(log.connectionId) : undefined;
   return (
     <Facts>
       <Fact name="Time">
@@ -45,7 +53,7 @@ function CallFacts({ log }: { log: Log }) {
       <Fact name="Connection">
         {log.connectionId === "self"
           ? "Mesh itself"
-          : <Named name={log.connectionTitle} id={log.connectionId} />}
+          : <Named name={log.connectionTitle ?? (href && "Show it")} id={log.connectionId} href={href} />}
       </Fact>
       <Fact name="Gateway">{log.gatewayId && <code>{log.gatewayId}</code>}</Fact>
       <Fact name="Server's status">{log.upstreamStatus}</Fact>
@@ -75,7 +83,7 @@ function CallerFacts({ log }: { log: Log }) {
 }
 
 /** One recorded call with everything that is known about it. */
-export function LogPage({ shell, log, canTryAgain }: LogPageProps) {
+export function LogPage({ shell, log, hasConnection, canTryAgain }: LogPageProps) {
   const properties = log.properties && Object.keys(log.properties).length > 0 ? log.properties : null;
   return (
     <Layout title={`${calledOf(log)} · Activity`} shell={shell} place="activity">
@@ -99,7 +107,7 @@ export function LogPage({ shell, log, canTryAgain }: LogPageProps) {
         )}
         <div class="columns">
           <Card title="Call">
-            <CallFacts log={log} />
+            <CallFacts log={log} hasConnection={hasConnection} />
           </Card>
           <Card title="Caller">
             <CallerFacts log={log} />

@@ -10,13 +10,15 @@ import { actorOf, contextOf, param, shellOf } from "./page.ts";
 /** One recorded call with everything that is known of it. */
 export async function showLog(c: VisitContext): Promise<Response> {
   const { log } = await perform(getLog, contextOf(c), { id: param(c, "id") });
-  const canTryAgain = await hasTool(c, log.connectionId, log.toolName);
+  const { connectionId, toolName } = log;
+  const connection = await connectionOf(c, connectionId);
+  const canTryAgain = toolName !== null && can(actorOf(c), connectionId, toolName) &&
+    (connection?.tools?.some(({ name }) => name === toolName) ?? false);
   const page = named(log, await readLogNames(c, [log]));
-  return await c.html(<LogPage shell={await shellOf(c)} log={page} canTryAgain={canTryAgain} />);
+  const props = { log: page, hasConnection: connection !== null, canTryAgain };
+  return await c.html(<LogPage shell={await shellOf(c)} {...props} />);
 }
 
-async function hasTool(c: VisitContext, connectionId: string, tool: string | null): Promise<boolean> {
-  if (tool === null || connectionId === "self" || !can(actorOf(c), connectionId, tool)) return false;
-  const { item } = await perform(getConnection, contextOf(c), { id: connectionId });
-  return item?.tools?.some(({ name }) => name === tool) ?? false;
+async function connectionOf(c: VisitContext, id: string) {
+  return id === "self" ? null : (await perform(getConnection, contextOf(c), { id })).item;
 }

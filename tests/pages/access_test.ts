@@ -25,6 +25,8 @@ const managedOfOne = { user: 403, admin: 200, foreigner: 404 };
 const rows: Row[] = [
   { route: "GET /setup", user: 303, admin: 303, foreigner: 303 },
   { route: "POST /setup", guest: 403, user: 303, admin: 303, foreigner: 303 },
+  { route: "GET /sign-up", user: 303, admin: 303, foreigner: 303 },
+  { route: "POST /sign-up", guest: 403, user: 303, admin: 303, foreigner: 303 },
   { route: "GET /login", guest: 200, user: 303, admin: 303, foreigner: 303 },
   { route: "POST /login", guest: 422, user: 422, admin: 422, foreigner: 422, form: { email: "" } },
   { route: "GET /oauth/callback", guest: 401, user: 404, admin: 404, foreigner: 404 },

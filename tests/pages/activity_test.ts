@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { AuditEntry } from "../../server/audit.ts";
 import type { Mesh, Person } from "../support/app.ts";
+import { addConnection } from "../support/connections.ts";
 import { type Answer, onMesh, setUp, signedIn } from "./support.ts";
 
 const hour = 3600_000;
@@ -62,7 +63,7 @@ onMesh("activity: figures, filters in the address, one's own and others' calls",
 
   const all = await visitor.get("/activity");
   assert.deepEqual(calls(all), ["one", "two", "three", "four"]);
-  assert.match(all.text, /Calls 3 .*Errors 66\.7 % 2 failed .*Denied 1 refused by permission/);
+  assert.match(all.text, /Calls 3 .*Errors 66\.7 % 2 calls .*Denied 1 refused by permission/);
   assert.match(all.html, /failed: It &lt;b&gt;broke&lt;\/b&gt;/);
   const day = new Date(Date.now() - 240 * hour).toISOString().slice(0, 10);
   const cases: [string, string[]][] = [
@@ -163,5 +164,16 @@ onMesh("activity: a call's page says who, what and how, and hides what it must",
   assert.match(page.text, /create_issue on Linear/);
   assert.match(page.text, /Server&#39;s status 200 Request 1\.2 kB/);
   assert.doesNotMatch(page.html, /<script>alert|quiet-heron/);
-  assert.equal((await (await signedIn(mesh, user)).get(path)).status, 404, "not another's");
+  assert.doesNotMatch(page.html, /href="\/connections\/conn_1"/, "which is gone");
+  const own = await signedIn(mesh, user);
+  assert.equal((await own.get(path)).status, 404, "not another's");
+
+  const made = { url: "https://mcp.example/mcp", title: "Linear" };
+  const id = await addConnection(mesh.services.db, owner.organizationId, made);
+  await record(mesh, user, { connectionId: id, outcome: "denied" });
+  const theirs = await own.get("/activity");
+  assert.match(theirs.text, /Activity Your calls and what came back\. Last 24 hours\./);
+  assert.match(theirs.text, /Errors 100\.0 % 2 calls .*Denied 1 /);
+  const call = await own.get(/\/activity\/log_\w+/.exec(theirs.html)?.[0] ?? "");
+  assert.match(call.html, new RegExp(`<a href="/connections/${id}">Linear</a>`));
 });

@@ -127,8 +127,8 @@ export function activity(say: Say): Sample[] {
     { name: "activity", page: <ActivityPage {...props} /> },
     { name: "activity-none-match", page: <ActivityPage {...props} query={query} logs={[]} info={none} /> },
     { name: "activity-empty", page: <ActivityPage {...props} series={[]} logs={[]} info={none} /> },
-    { name: "log", page: <LogPage shell={props.shell} log={denied} canTryAgain /> },
-    { name: "log-bare", page: <LogPage shell={props.shell} log={bare} canTryAgain={false} /> },
+    { name: "log", page: <LogPage shell={props.shell} log={denied} hasConnection canTryAgain /> },
+    { name: "log-bare", page: <LogPage shell={props.shell} log={bare} hasConnection canTryAgain={false} /> },
   ];
 }
 

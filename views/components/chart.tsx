@@ -1,5 +1,5 @@
 import type { SeriesPoint } from "../types.ts";
-import { count, exactTime } from "../format.ts";
+import { count, exactTime, plural } from "../format.ts";
 
 const WIDTH = 96;
 const HEIGHT = 24;
@@ -37,7 +37,9 @@ function Bar({ point, index, step, top }: { point: SeriesPoint; index: number; s
   return (
     <g>
       <title>
-        {`${exactTime(Date.parse(point.start))}: ${count(point.calls)} calls, ${count(point.errors)} errors`}
+        {`${exactTime(Date.parse(point.start))}: ${plural(point.calls, "call")}, ${
+          plural(point.errors, "error")
+        }`}
       </title>
       <rect
         class="bar-calls"

@@ -1,5 +1,5 @@
 import type { Stats } from "../types.ts";
-import { count, duration, percent } from "../format.ts";
+import { count, duration, percent, plural } from "../format.ts";
 import { KeyFigures } from "./card.tsx";
 
 function signed(value: number, digits: number): string {
@@ -15,7 +15,7 @@ function callsNote({ totalCalls, previousCalls }: Stats): string | undefined {
 }
 
 function errorsNote({ errors, totalCalls, previousCalls, previousErrors }: Stats): string | undefined {
-  const failed = `${count(errors)} failed`;
+  const failed = plural(errors, "call"); // those that were denied too
   if (!previousCalls || previousErrors === null || previousErrors === undefined || totalCalls === 0) {
     return failed;
   }
