@@ -5,7 +5,7 @@ import type { Tone } from "./components/badge.tsx";
 import { Icon } from "./components/icons.tsx";
 import { LogFigures } from "./components/log_figures.tsx";
 import { Layout } from "./layout.tsx";
-import { count } from "./format.ts";
+import { count, sentence } from "./format.ts";
 import { paths, withQuery } from "./paths.ts";
 
 /** Something that a person should look at: a sentence and where to go. */
@@ -118,7 +118,7 @@ function Attention({ items, further }: { items: readonly AttentionItem[]; furthe
                 <span class={`step ${item.tone}`}>
                   <Icon name="warning" />
                 </span>
-                <span class="thing-text">{item.text}</span>
+                <span class="thing-text">{sentence(item.text)}</span>
                 <a href={item.href}>{item.action}</a>
               </li>
             ))}
@@ -129,8 +129,8 @@ function Attention({ items, further }: { items: readonly AttentionItem[]; furthe
                 </span>
                 <span class="thing-text">
                   {further === 1
-                    ? "1 further connection does not answer"
-                    : `${count(further)} further connections do not answer`}
+                    ? "1 further connection does not answer."
+                    : `${count(further)} further connections do not answer.`}
                 </span>
                 <a href={withQuery(paths.connections, { status: "error" })}>Show all</a>
               </li>

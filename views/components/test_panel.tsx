@@ -1,5 +1,5 @@
 import type { Connection, Health, TestResult, TestStage } from "../types.ts";
-import { duration, plural } from "../format.ts";
+import { duration, plural, sentence } from "../format.ts";
 import { Notice } from "./card.tsx";
 import { Icon, type IconName } from "./icons.tsx";
 import { Time } from "./time.tsx";
@@ -68,10 +68,6 @@ function finding(test: TestResult): string {
   ];
   const words = `The server ${facts.filter(Boolean).join(", ")}.`;
   return test.message ? `${words} ${sentence(test.message)}` : words;
-}
-
-function sentence(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 function Tested({ test }: { test: TestResult }) {
