@@ -119,7 +119,7 @@ onForms(
     const tab = `${path}/credentials`;
     leads(await visitor.post(tab, { kind: "headers", whose: "per_user", personal_headers: "X-Key" }), tab);
     const page = await visitor.get(tab);
-    assert.match(page.text, /The changes are saved\. One credential was for the connection as it was/);
+    assert.match(page.text, /The changes are saved\. One credential was given for the connection as it was/);
     assert.match(page.text, /Nobody yet/);
     const auto = await make(visitor, { url, kind: "auto", token: secret, headers: "X-Left: over" });
     assert.deepEqual(shown(await visitor.get(`${auto}/credentials`)), ["none", "shared"]);
