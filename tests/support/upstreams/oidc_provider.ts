@@ -12,6 +12,8 @@ export interface Asked {
   readonly params?: { readonly name?: string };
 }
 
+type Answer = Record<string, unknown>;
+
 export interface OidcUpstreamOptions {
   /** Life of an access token, 300 by default. */
   readonly accessTokenSeconds?: number;
@@ -34,7 +36,7 @@ export interface OidcUpstreamOptions {
   /** What to publish as `resource` in place of the server's own URL. */
   readonly resource?: string;
   /** Changes the answers of the token endpoint before they are sent. */
-  readonly answer?: (body: Record<string, unknown>) => Record<string, unknown>;
+  readonly answer?: (body: Answer) => Answer | Promise<Answer>;
   readonly era?: FixtureOptions["era"];
 }
 
@@ -59,8 +61,9 @@ export interface OidcUpstream extends AsyncDisposable {
   readonly expireAccess: () => void;
   /** Forgets the clients that have registered themselves. */
   readonly forgetClients: () => void;
-  /** True: the authorization server breaks connections off; a number: it answers with that status. */
-  readonly setDown: (down: boolean | number) => void;
+  /** True: the authorization server breaks connections off; a number: it answers with that status; so many times. */
+  readonly setDown: (down: boolean | number, times?: number) => void;
+  readonly isDown: boolean;
   /** Puts the clock of the MCP server ahead by so many seconds: tokens end earlier for it. */
   readonly setClock: (seconds: number) => void;
   /** Changes which life access tokens get from now on. */
@@ -79,6 +82,7 @@ export async function startOidcUpstream(options: OidcUpstreamOptions = {}): Prom
   const state: State = {
     store: new OidcStore(),
     down: false,
+    downTimes: Infinity,
     aheadSeconds: 0,
     accessTokenSeconds: options.accessTokenSeconds ?? 300,
     scopes: options.scopes ?? ["tools"],
@@ -115,7 +119,10 @@ export async function startOidcUpstream(options: OidcUpstreamOptions = {}): Prom
       state.store.clear("Grant", "AccessToken", "RefreshToken", "AuthorizationCode", "ClientCredentials"),
     expireAccess: () => state.store.clear("AccessToken", "ClientCredentials"),
     forgetClients: () => state.store.clear("Client"),
-    setDown: (down) => void (state.down = down),
+    setDown: (down, times = Infinity) => void Object.assign(state, { down, downTimes: times }),
+    get isDown() {
+      return state.down !== false;
+    },
     setClock: (seconds) => void (state.aheadSeconds = seconds),
     setAccessTokenSeconds: (seconds) => void (state.accessTokenSeconds = seconds),
     close,
@@ -126,6 +133,7 @@ export async function startOidcUpstream(options: OidcUpstreamOptions = {}): Prom
 interface State {
   readonly store: OidcStore;
   down: boolean | number;
+  downTimes: number;
   aheadSeconds: number;
   accessTokenSeconds: number;
   readonly scopes: readonly string[];
@@ -230,7 +238,7 @@ function watchTokens(state: State, options: OidcUpstreamOptions) {
     const type = parameters.grant_type ?? "none";
     state.tokenRequests[type] = (state.tokenRequests[type] ?? 0) + 1;
     state.tokenParameters.push(parameters);
-    if (context.status === 200 && options.answer) context.body = options.answer(context.body);
+    if (context.status === 200 && options.answer) context.body = await options.answer(context.body);
   };
 }
 
@@ -242,9 +250,11 @@ interface Exchange {
 }
 
 async function serve({ state, provider, request, response }: Exchange): Promise<void> {
-  if (state.down === true) return void request.destroy();
-  if (typeof state.down === "number") {
-    response.writeHead(state.down, { "content-type": "text/html" });
+  const { down } = state;
+  if (down !== false && --state.downTimes === 0) state.down = false;
+  if (down === true) return void request.destroy();
+  if (typeof down === "number") {
+    response.writeHead(down, { "content-type": "text/html" });
     return void response.end("<h1>Out of order</h1>");
   }
   if (request.url?.startsWith("/interaction/")) return await interact({ provider, request, response });
