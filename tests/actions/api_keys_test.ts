@@ -6,28 +6,10 @@ import { createApiKey, deleteApiKey, listApiKeys, updateApiKey } from "../../ser
 import type { Services } from "../../server/services.ts";
 import { openDatabase } from "../../server/storage/database.ts";
 import * as organizations from "../../server/storage/organizations.ts";
+import { addConnection } from "../support/connections.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { company, keyOf, refusal, run } from "../support/people.ts";
 import { onServices, withServices } from "../support/services.ts";
-
-/** A connection of the organization, as far as keys care. */
-async function addConnection(services: Services, organizationId: string, id: string): Promise<void> {
-  await services.db.insertInto("connections").values({
-    id,
-    organization_id: organizationId,
-    title: id,
-    title_lower: id,
-    connection_type: "HTTP",
-    header_names: "[]",
-    configuration_scopes: "[]",
-    tool_count: 0,
-    status: "active",
-    created_by: "usr_1",
-    updated_by: "usr_1",
-    created_at: 1,
-    updated_at: 1,
-  } as never).execute();
-}
 
 const create = (services: Services, actor: Actor, input: unknown) =>
   run(services, actor, { action: createApiKey, input });
@@ -76,8 +58,11 @@ onServices("a key is shown once, stored as its hash, and works", async (services
 onServices("the power of a key is said when it is made, and may name what exists only", async (services) => {
   const { organization, user } = await company(services, "Blue");
   const other = await company(services, "Red");
-  await addConnection(services, organization.id, "conn_own");
-  await addConnection(services, other.organization.id, "conn_foreign");
+  await addConnection(services.db, organization.id, { id: "conn_own", url: "http://127.0.0.1:9/mcp" });
+  await addConnection(services.db, other.organization.id, {
+    id: "conn_foreign",
+    url: "http://127.0.0.1:9/mcp",
+  });
   const good = {
     self: ["*_GET"],
     conn_own: ["read", "prompt:*"],

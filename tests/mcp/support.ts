@@ -2,9 +2,9 @@
 import type { Permissions } from "../../server/access/roles.ts";
 import { newId } from "../../server/ids.ts";
 import * as auditLog from "../../server/storage/audit_log.ts";
-import * as connections from "../../server/storage/connections.ts";
 import { placeOf } from "../../server/upstream/credentials.ts";
 import { type Mesh, type Person, startMesh } from "../support/app.ts";
+import { addConnection as insertConnection } from "../support/connections.ts";
 import type { Behaviour, HostileRequest } from "../support/upstreams.ts";
 
 export type { Mesh, Person };
@@ -33,44 +33,20 @@ export interface ConnectionOptions {
 export async function addConnection(
   { services: { db, vault } }: Mesh,
   { organizationId, userId }: Person,
-  { url, ...options }: ConnectionOptions & { url: string },
+  { token, headers, ...options }: ConnectionOptions & { url: string },
 ): Promise<string> {
   const id = newId("conn");
   const row = { id, organization_id: organizationId };
-  const { title = "Upstream", token, headers, status = "active" } = options;
-  const now = Date.now();
-  await connections.insert(db, {
-    ...row,
-    title,
-    title_lower: title.toLowerCase(),
-    description: null,
-    icon: null,
-    app_name: null,
-    app_id: null,
-    connection_type: "HTTP",
-    connection_url: url,
-    header_names: JSON.stringify(Object.keys(headers ?? {})),
-    oauth_config: null,
-    configuration_scopes: "[]",
-    metadata: null,
-    tools: null,
-    tool_count: 0,
-    resources: null,
-    prompts: null,
-    bindings: null,
-    status,
-    status_reason: null,
-    sealed_token: token === undefined ? null : await vault.seal(placeOf(row, "sealed_token"), token),
-    sealed_headers: headers === undefined
-      ? null
-      : await vault.seal(placeOf(row, "sealed_headers"), JSON.stringify(headers)),
-    sealed_configuration: null,
-    created_by: userId,
-    updated_by: userId,
-    created_at: now,
-    updated_at: now,
+  return await insertConnection(db, organizationId, {
+    ...options,
+    id,
+    createdBy: userId,
+    ...token !== undefined && { sealed_token: await vault.seal(placeOf(row, "sealed_token"), token) },
+    ...headers && {
+      header_names: JSON.stringify(Object.keys(headers)),
+      sealed_headers: await vault.seal(placeOf(row, "sealed_headers"), JSON.stringify(headers)),
+    },
   });
-  return id;
 }
 
 /** A connection, a person of its organization, and a key. */

@@ -3,18 +3,21 @@ import { newId } from "../../server/ids.ts";
 import * as connections from "../../server/storage/connections.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 
-/** Adds an active HTTP connection without a credential and returns its id; `tools` are what its server listed. */
+/**
+ * Adds an active HTTP connection without a credential, or with what the columns say, and returns its id; `tools` are
+ * what its server listed.
+ */
 export async function addConnection(
   db: Db,
   organizationId: string,
-  { url, title = "Upstream", createdBy = "usr_test", tools = null }: {
+  { id = newId("conn"), url, title = "Upstream", createdBy = "usr_test", tools = null, ...columns }: {
+    id?: string;
     url: string;
     title?: string;
     createdBy?: string;
     tools?: readonly { name: string }[] | null;
-  },
+  } & Partial<Omit<connections.ConnectionRow, "id" | "title" | "tools">>,
 ): Promise<string> {
-  const id = newId("conn");
   const now = Date.now();
   await connections.insert(db, {
     id,
@@ -45,6 +48,7 @@ export async function addConnection(
     updated_by: createdBy,
     created_at: now,
     updated_at: now,
+    ...columns,
   });
   return id;
 }
