@@ -5,8 +5,9 @@ import { describeFor } from "./actions/description.ts";
 import { findAction } from "./actions/mod.ts";
 import { AppError, httpStatus } from "./errors.ts";
 import { describeError } from "./log.ts";
-import { unauthorized } from "./mcp/guard.ts";
-import { isJson, isObject, parseJson, readBody, TooComplex } from "./mcp/message.ts";
+import { unauthorized } from "./access/bearer.ts";
+import { isJson, isObject, readBody } from "./body.ts";
+import { parseJson, TooComplex } from "./mcp/message.ts";
 import type { Services } from "./services.ts";
 
 /** What the routes before this one have found out; `actor` is null where nobody is known to ask. */

@@ -77,7 +77,7 @@ function roomOf(path: string): string {
     [/^server\/upstream\//, "upstream"],
     [/^server\/storage\//, "storage"],
     [/^server\/(vault|audit|outbound|mailer|telemetry)(\.ts$|\/)/, "ground"],
-    [/^server\/(errors|config|auth_config|ids|log|lifecycle|health|version|static)\.ts$/, "base"],
+    [/^server\/(errors|body|config|auth_config|ids|log|lifecycle|health|version|static)\.ts$/, "base"],
     [/^server\/(visit|form)\.ts$/, "visit"],
     [/^views\//, "views"],
     [/^migrations\//, "migrations"],

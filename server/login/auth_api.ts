@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { Session } from "../access/identify.ts";
+import { isJson, readBody } from "../body.ts";
 import { AppError, httpStatus } from "../errors.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
@@ -28,19 +28,19 @@ const maxBody = 64 * 1024;
 export function authApi(services: Services, options: AuthApiOptions): Hono {
   const app = new Hono();
   app.onError((error, c) => answerError(services, error, c));
-  const guards = [refuseOtherSites(services), bodyLimit({ maxSize: maxBody, onError: tooLarge })] as const;
+  const ownSite = refuseOtherSites(services);
 
-  app.post("/sign-up/email", ...guards, async (c) => {
+  app.post("/sign-up/email", ownSite, async (c) => {
     const input = await readJson(c);
     const facts = { ...options.facts(c), setupToken: options.setupToken };
     const user = await signUp(services, input, facts);
     return c.json(await beginSession(c, services, user.id));
   });
-  app.post("/sign-in/email", ...guards, async (c) => {
+  app.post("/sign-in/email", ownSite, async (c) => {
     const user = await signIn(services, await readJson(c), options.facts(c));
     return c.json(await beginSession(c, services, user.id));
   });
-  app.post("/sign-out", ...guards, async (c) => {
+  app.post("/sign-out", ownSite, async (c) => {
     await endSession(c, services);
     return c.json({ success: true });
   });
@@ -49,7 +49,7 @@ export function authApi(services: Services, options: AuthApiOptions): Hono {
     const session = await sessionOf(c, services);
     return c.json(session ? await describe(services, session) : null);
   });
-  app.post("/organization/set-active", ...guards, async (c) => {
+  app.post("/organization/set-active", ownSite, async (c) => {
     const session = await requireSession(c, services);
     const { organizationId } = check(setActiveSchema, await readJson(c), "choose the organization");
     const actor = await services.identities.actorIn(session.actor, organizationId);
@@ -94,20 +94,16 @@ function refuseOtherSites({ config }: Services) {
   };
 }
 
-function tooLarge(): never {
-  throw new AppError("too_large", `Cannot read the request: its body is larger than ${maxBody} bytes`);
-}
-
 async function readJson(c: Context): Promise<unknown> {
-  const type = c.req.header("Content-Type")?.split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/json") {
+  if (!isJson(c.req.header("Content-Type") ?? null)) {
     throw new AppError(
       "unsupported_media_type",
       "Cannot read the request: its content is not application/json",
     );
   }
+  const text = await readBody(c.req.raw, maxBody);
   try {
-    return await c.req.json();
+    return JSON.parse(text);
   } catch (cause) {
     throw new AppError("malformed", "Cannot read the request: its body is not JSON", { cause });
   }

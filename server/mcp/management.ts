@@ -18,15 +18,8 @@ import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import { version } from "../version.ts";
 import { Guard } from "./guard.ts";
-import {
-  errorResponse,
-  isJson,
-  type Message,
-  MessageError,
-  parseMessage,
-  readBody,
-  rpcCodes,
-} from "./message.ts";
+import { isJson, readBody } from "../body.ts";
+import { errorResponse, type Message, MessageError, parseMessage, rpcCodes } from "./message.ts";
 
 /** Who asks, and for which request. */
 interface Caller {

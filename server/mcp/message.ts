@@ -1,4 +1,4 @@
-import { AppError } from "../errors.ts";
+import { isObject } from "../body.ts";
 import { isRawNumber, parseExactly, type RawNumber, TooComplex } from "../upstream/json.ts";
 
 export { parseJson, TooComplex } from "../upstream/json.ts";
@@ -47,43 +47,6 @@ export class MessageError extends Error {
   }
 }
 
-/** The longest body that a client may send, in bytes. */
-export const maxBodyBytes = 10 * 1024 * 1024;
-
-/** The text of a body within the limit. Throws AppError: `too_large`, or `malformed` where the client left. */
-export async function readBody(request: Request, limit = maxBodyBytes): Promise<string> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) > limit) throw tooLarge(limit);
-  try {
-    if (declared !== null || request.body === null) return await request.text();
-    return await readWithin(request.body, limit);
-  } catch (cause) {
-    if (cause instanceof AppError) throw cause;
-    throw new AppError("malformed", "Cannot read the request: its body broke off", { cause });
-  }
-}
-
-async function readWithin(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge(limit); // leaving the loop cancels the body
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
-function tooLarge(limit: number): AppError {
-  return new AppError("too_large", `Cannot read the request: its body is larger than ${limit} bytes`);
-}
-
-/** True for `application/json` with any parameters. */
-export function isJson(contentType: string | null): boolean {
-  return contentType !== null && /^application\/json\s*(;|$)/i.test(contentType);
-}
-
 /** Reads one message. Throws MessageError: not JSON (G10), a batch (G09), not JSON-RPC 2.0. */
 export function parseMessage(text: string): Message {
   const body = parse(text);
@@ -115,11 +78,6 @@ function invalid(what: string, id: MessageId): MessageError {
     code: rpcCodes.invalidRequest,
     id,
   });
-}
-
-/** True for a JSON object. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parse(text: string): unknown {

@@ -1,4 +1,5 @@
-import { isObject, type Message, MessageError, rpcCodes } from "./message.ts";
+import { isObject } from "../body.ts";
+import { type Message, MessageError, rpcCodes } from "./message.ts";
 
 const versionKey = "io.modelcontextprotocol/protocolVersion";
 const tasksKey = "io.modelcontextprotocol/tasks";

@@ -11,18 +11,10 @@ import { type Call, type Member, type Passage, type ProxyParts, recordCall } fro
 import { renewal } from "./credential_renewal.ts";
 import { EarlySessions } from "./early_sessions.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
-import { bearerActor } from "./guard.ts";
+import { bearerActor } from "../access/bearer.ts";
 import { lateStream, Patience } from "./late.ts";
-import {
-  errorResponse,
-  isJson,
-  MessageError,
-  type MessageId,
-  noMessage,
-  parseMessage,
-  readBody,
-  rpcCodes,
-} from "./message.ts";
+import { isJson, readBody } from "../body.ts";
+import { errorResponse, MessageError, type MessageId, noMessage, parseMessage, rpcCodes } from "./message.ts";
 import { checkModernHeaders, checkModernMethod, isModern } from "./modern.ts";
 import { misnamed, missingAction, neededActions } from "./needs.ts";
 import { passPersonal } from "./personal.ts";

@@ -1,6 +1,6 @@
 import { describeError } from "../log.ts";
 import type { Passage } from "./call.ts";
-import { bearerActor } from "./guard.ts";
+import { bearerActor } from "../access/bearer.ts";
 import { noMessage } from "./message.ts";
 import { missingAction } from "./needs.ts";
 

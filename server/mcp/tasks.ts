@@ -1,7 +1,8 @@
 import type { Actor } from "../access/actor.ts";
 import type { Db } from "../storage/dialect.ts";
 import * as tasks from "../storage/tasks.ts";
-import { isObject, type Message, rpcCodes } from "./message.ts";
+import { isObject } from "../body.ts";
+import { type Message, rpcCodes } from "./message.ts";
 import { declaresTasks } from "./modern.ts";
 
 /** A message that may start or touch a task, and who sent it through which connection. */

@@ -3,7 +3,8 @@ import { CredentialNeeded } from "../upstream/holders.ts";
 import { version } from "../version.ts";
 import { type Call, type Passage, recordCall } from "./call.ts";
 import { opensLinks } from "./early_sessions.ts";
-import { errorResponse, isObject, type Message, rpcCodes } from "./message.ts";
+import { isObject } from "../body.ts";
+import { errorResponse, type Message, rpcCodes } from "./message.ts";
 import { capabilitiesOf, firstModern } from "./modern.ts";
 import { listFilter } from "./needs.ts";
 

@@ -1,6 +1,7 @@
 import { reportedFailure, type Settled, type Watch } from "../upstream/answer.ts";
 import { beginRow, type BegunRow, type Call, endRow, type Verdict } from "./call.ts";
-import { isObject, type MessageId, rpcCodes } from "./message.ts";
+import { isObject } from "../body.ts";
+import { type MessageId, rpcCodes } from "./message.ts";
 import { isCall, type ListFilter, listFilter } from "./needs.ts";
 import type { TaskRule } from "./tasks.ts";
 

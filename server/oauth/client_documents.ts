@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { isObject } from "../body.ts";
 import { describeError } from "../log.ts";
 import type { Outbound } from "../outbound.ts";
 import { cleanName, type Client } from "./clients.ts";
@@ -97,14 +98,13 @@ export function problemOfId(id: string): string | null {
 /** Reads a document. Throws PageError (AS51, AS52). */
 function readDocument(id: string, text: string): Client {
   const bad = (reason: string) => new PageError(`The description of the application at '${id}' ${reason}`);
-  let parsed: unknown;
+  let document: unknown;
   try {
-    parsed = JSON.parse(text);
+    document = JSON.parse(text);
   } catch {
     throw bad("is not JSON");
   }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw bad("is not an object");
-  const document = parsed as Record<string, unknown>;
+  if (!isObject(document)) throw bad("is not an object");
   if (document.client_id !== id) throw bad("is about another application");
   const name = typeof document.client_name === "string" ? cleanName(document.client_name) : "";
   if (name === "") throw bad("has no client_name");

@@ -2,6 +2,7 @@ import type { Session } from "../access/identify.ts";
 import { ResourceUrls } from "../access/resource_urls.ts";
 import { hasFewPatterns } from "../access/policy.ts";
 import type { Permissions } from "../access/roles.ts";
+import { isObject } from "../body.ts";
 import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Services } from "../services.ts";
@@ -183,10 +184,6 @@ function toolOf(tool: unknown): ConsentTool | null {
     description: typeof description === "string" ? description : null,
     readOnly: isObject(annotations) && annotations.readOnlyHint === true,
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What is wrong with a permission set for a resource, or null: it is about that resource and nothing else. */

@@ -1,4 +1,4 @@
-import { AppError } from "../errors.ts";
+import { isObject, readBody } from "../body.ts";
 import { OAuthError } from "./errors.ts";
 
 const maxBody = 64 * 1024; // bytes
@@ -42,31 +42,17 @@ export async function readForm(request: Request): Promise<Parameters> {
   if (type !== "application/x-www-form-urlencoded") {
     throw new OAuthError("invalid_request", "The content type is not application/x-www-form-urlencoded");
   }
-  return new Parameters(new URLSearchParams(await readText(request)));
+  return new Parameters(new URLSearchParams(await readBody(request, maxBody)));
 }
 
 /** The JSON object of a POST. Throws `invalid_client_metadata` where it is none, `too_large`. */
 export async function readJsonObject(request: Request): Promise<Record<string, unknown>> {
   let value: unknown;
   try {
-    value = JSON.parse(await readText(request));
+    value = JSON.parse(await readBody(request, maxBody));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
+  if (isObject(value)) return value;
   throw new OAuthError("invalid_client_metadata", "The body is not a JSON object");
-}
-
-async function readText({ body }: Request): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for await (const part of body ?? []) {
-    size += part.length;
-    if (size > maxBody) throw new AppError("too_large", `The body is larger than ${maxBody} bytes`);
-    text += decoder.decode(part, { stream: true });
-  }
-  return text + decoder.decode();
 }

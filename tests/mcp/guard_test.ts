@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Guard, unauthorized } from "../../server/mcp/guard.ts";
+import { unauthorized } from "../../server/access/bearer.ts";
+import { Guard } from "../../server/mcp/guard.ts";
 import { legacy, post, site, withMesh } from "./support.ts";
 
 const local = new Guard({ baseUrl: "http://localhost:3000", host: "127.0.0.1" });

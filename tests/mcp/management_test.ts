@@ -6,7 +6,7 @@ import type { Actor } from "../../server/access/actor.ts";
 import type { Permissions } from "../../server/access/roles.ts";
 import { actions } from "../../server/actions/mod.ts";
 import { newId } from "../../server/ids.ts";
-import { bearerActor, unauthorized } from "../../server/mcp/guard.ts";
+import { bearerActor, unauthorized } from "../../server/access/bearer.ts";
 import { managementHandler } from "../../server/mcp/management.ts";
 import type { Services } from "../../server/services.ts";
 import { someone } from "../actions/connection_support.ts";

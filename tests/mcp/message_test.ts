@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../server/errors.ts";
-import {
-  errorResponse,
-  isJson,
-  maxBodyBytes,
-  MessageError,
-  parseMessage,
-  readBody,
-  rpcCodes,
-} from "../../server/mcp/message.ts";
+import { isJson, maxBodyBytes, readBody } from "../../server/body.ts";
+import { errorResponse, MessageError, parseMessage, rpcCodes } from "../../server/mcp/message.ts";
 
 /** The answer that a text which is no acceptable message gets. */
 function refusal(text: string): { status: number; code: number; id: unknown } {

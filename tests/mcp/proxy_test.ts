@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { maxBodyBytes } from "../../server/mcp/message.ts";
+import { maxBodyBytes } from "../../server/body.ts";
 import { behaviours, closedPort, startFixture, startHostile } from "../support/upstreams.ts";
 import {
   addConnection,

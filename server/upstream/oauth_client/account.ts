@@ -1,8 +1,9 @@
+import { isObject } from "../../body.ts";
 import { Buffer } from "node:buffer";
 import { conceal } from "../../audit/concealment.ts";
 import { describeError } from "../../log.ts";
 import type { Log } from "../../log.ts";
-import { ask, isObject, jsonObject, type Way } from "./exchange.ts";
+import { ask, jsonObject, type Way } from "./exchange.ts";
 import type { TokenAnswer } from "./token.ts";
 
 const maxLength = 200;

@@ -1,3 +1,4 @@
+import { isObject } from "../../body.ts";
 import type { Outbound, OutboundInit, OutboundTarget, TlsIdentity } from "../../outbound.ts";
 import { type Attempt, failed, fromNetwork, OauthError } from "./error.ts";
 
@@ -125,10 +126,6 @@ export function jsonObject(text: string): Record<string, unknown> | null {
     if (error instanceof SyntaxError) return null;
     throw error;
   }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A member of a foreign document that is a list of short texts; null where it is none. */

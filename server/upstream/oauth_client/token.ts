@@ -1,8 +1,9 @@
+import { isObject } from "../../body.ts";
 import { holds } from "../../audit/concealment.ts";
 import { AppError } from "../../errors.ts";
 import { failed, type OauthError, type OauthKind, quoted } from "./error.ts";
 import { scopeIn } from "./challenge.ts";
-import { type Answer, ask, isObject, isTransient, jsonObject, retryAfter, type Way } from "./exchange.ts";
+import { type Answer, ask, isTransient, jsonObject, retryAfter, type Way } from "./exchange.ts";
 import type { OauthClient } from "./types.ts";
 
 /** What a token endpoint grants, checked. */
