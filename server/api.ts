@@ -1,13 +1,13 @@
 import { type Context as Exchange, Hono } from "hono";
 import type { Actor } from "./access/actor.ts";
+import { unauthorized } from "./access/bearer.ts";
 import { perform } from "./actions/action.ts";
 import { describeFor } from "./actions/description.ts";
 import { findAction } from "./actions/mod.ts";
-import { AppError, httpStatus } from "./errors.ts";
-import { describeError } from "./log.ts";
-import { unauthorized } from "./access/bearer.ts";
 import { isJson, isObject, readBody } from "./body.ts";
-import { parseJson, TooComplex } from "./mcp/message.ts";
+import { AppError, httpStatus } from "./errors.ts";
+import { parseJson, TooComplex } from "./json.ts";
+import { describeError } from "./log.ts";
 import type { Services } from "./services.ts";
 
 /** What the routes before this one have found out; `actor` is null where nobody is known to ask. */

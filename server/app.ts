@@ -1,6 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { setAssetHashes } from "../views/assets.ts";
 import { setBasePath } from "../views/paths.ts";
+import { bearerActor } from "./access/bearer.ts";
 import { api, type ApiEnv } from "./api.ts";
 import { health } from "./health.ts";
 import { newId } from "./ids.ts";
@@ -11,7 +12,6 @@ import { asksForSetupToken, isSetUp, newSetupToken } from "./login/setup.ts";
 import { setupPage, signUpPage } from "./login/setup_page.tsx";
 import { signInPage } from "./login/sign_in_page.tsx";
 import { member, ownForms, signedIn, visits } from "./login/visits.ts";
-import { bearerActor } from "./access/bearer.ts";
 import { Guard } from "./mcp/guard.ts";
 import { makeManagement } from "./mcp/management_entry.ts";
 import { makeProxy } from "./mcp/proxy.ts";

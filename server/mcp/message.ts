@@ -1,7 +1,5 @@
 import { isObject } from "../body.ts";
-import { isRawNumber, parseExactly, type RawNumber, TooComplex } from "../upstream/json.ts";
-
-export { parseJson, TooComplex } from "../upstream/json.ts";
+import { isRawNumber, parseExactly, type RawNumber, TooComplex } from "../json.ts";
 
 /** A JSON-RPC id as it came; null where a message has none or none that can be answered. */
 export type MessageId = string | number | RawNumber | null;

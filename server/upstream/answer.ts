@@ -1,4 +1,4 @@
-import { isRawNumber, parseExactly, parseJson, type RawNumber } from "./json.ts";
+import { isRawNumber, parseExactly, parseJson, type RawNumber } from "../json.ts";
 
 /** What is known of an answer when it is settled. */
 export interface Settled {

@@ -4,7 +4,7 @@ import { version } from "../version.ts";
 import type { Header } from "./credentials.ts";
 import { type Circumstances, ConversationError, lateFailure, type Stage } from "./failure.ts";
 import { failureOf } from "./failure_cause.ts";
-import { maxParts, partsIn } from "./json.ts";
+import { maxParts, partsIn } from "../json.ts";
 import { secretsIn } from "./sent_secrets.ts";
 
 /** Whom we talk to: what a connection or the draft of one says. */

@@ -1,5 +1,5 @@
 import { answers, insteadOfAnswer, isResponse, NotTheAnswer, reportedFailure, type Watch } from "./answer.ts";
-import { maxDepth } from "./json.ts";
+import { maxDepth } from "../json.ts";
 import { act, firstAct, jsonSteps, place } from "./json_steps.ts";
 
 /** How a call ended whose answer is too long to be parsed. */

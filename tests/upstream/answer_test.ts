@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { NotTheAnswer, readBeginning, readResponses, wholeAnswer } from "../../server/upstream/answer.ts";
-import { parseExactly } from "../../server/upstream/json.ts";
+import { parseExactly } from "../../server/json.ts";
 import { answer, source, watchFor } from "./support.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
