@@ -39,7 +39,7 @@ async function begun(folder: string, args: string[], again = true): Promise<Chil
     env: { NO_COLOR: "1" },
   });
   try {
-    await child.line(/Running/, 20_000);
+    await child.line(/Running/, 45_000);
     return child;
   } catch (error) {
     await child.kill("SIGKILL");
