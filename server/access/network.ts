@@ -1,4 +1,4 @@
-/** The client as far as one person holds it: an IPv4 address, or the /64 of an IPv6 address. */
+/** The addresses that one client can be expected to have: an IPv4 address, or the /64 of an IPv6 address. */
 export function networkOf(address: string): string {
   const plain = address.replace(/^\[|\](:\d+)?$/g, "").replace(/%.*$/, "").toLowerCase();
   // Some proxies write the port behind it, which is another one with each connection.

@@ -89,8 +89,8 @@ function matchesGlob(pattern: string, text: string): boolean {
 }
 
 /**
- * The action of a call of this tool. One with the name of a prompt's or resource's action would pass for that, so it
- * takes everything.
+ * The action of a call of this tool. One that is named like the action of a prompt or resource would pass for that, so
+ * calling it takes the permission for everything.
  */
 export function toolAction(name: string): string {
   return name.startsWith("prompt:") || name.startsWith("resource:") ? "*" : name;

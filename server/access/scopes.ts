@@ -3,7 +3,7 @@ import { lacksConsent } from "./policy.ts";
 import { baseScope } from "./resource_urls.ts";
 
 const maxActions = 50;
-/** So many of the actions that a client has are named again when it is told that it needs more. */
+/** A client that is told to ask for more is told to ask for what it has too, where that is no more than this. */
 const maxRepeated = 20;
 /** A longer challenge is none that a header holds and a client could ask with. */
 const maxText = 4096;

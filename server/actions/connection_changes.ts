@@ -75,7 +75,7 @@ export async function addConnection(ctx: Context, data: ConnectionInput): Promis
   return owner;
 }
 
-/** So often a change is worked out anew, because the connection was changed while its server was asked. */
+/** How often a change is worked out where others change the connection while its server is asked. */
 const attempts = 5;
 
 /**

@@ -18,7 +18,7 @@ export const mask = "***";
 
 const maxHeaders = 50;
 
-// deno-lint-ignore no-control-regex -- line breaks and tabs apart, no control character belongs into a text
+// deno-lint-ignore no-control-regex -- no control characters but line breaks and tabs
 const printable = /^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/;
 
 function text(max: number) {

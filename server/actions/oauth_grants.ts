@@ -9,7 +9,7 @@ import { oauthConnectionOf } from "../upstream/oauth_settings.ts";
 import { targetFor } from "../upstream/tls_options.ts";
 import { type Context, organizationOf } from "./action.ts";
 
-/** So long a person waits at most while grants are given back, in milliseconds. */
+/** How long a person waits at most while grants are given back, in milliseconds. */
 const givingBackMs = 5_000;
 const atOnce = 8;
 
@@ -52,9 +52,9 @@ interface Leaving {
 }
 
 /**
- * Gives grants whose rows are gone back to their authorization servers; never throws, and is over soon whatever they
- * do. `gone` is the connection of the rows where that is gone as well. One of a client that the owner has other grants
- * of stays: servers end all that a person gave one client together.
+ * Gives grants whose rows are gone back to their authorization servers. Never throws, and does not wait long for a
+ * server. `gone` is the connection of the rows where that is gone as well. Where the owner has another grant of the
+ * same client nothing is given back: many servers would end both.
  */
 export async function giveBack(
   ctx: Context,

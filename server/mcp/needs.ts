@@ -125,7 +125,7 @@ export function anyListFilter(actor: Actor, connectionId: string): ListFilter | 
   return (result) => Object.values(lists).map((list) => filterList(list, result, allowed)).includes(true);
 }
 
-/** So many items of one answer are looked at, one by one; what comes behind them is left out. */
+/** How many items of one answer are looked at; the rest is left out. */
 const maxListed = 10_000;
 
 function filterList(

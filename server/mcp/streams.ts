@@ -22,7 +22,7 @@ export interface OpenStream {
 /**
  * The event streams without an end. Each holds a connection to its server for as long as its client likes, and those of
  * an organization share them: nobody may take so many that calls have none. As no request follows that
- * could be refused, a stream is ended where its token, its person's role or its connection is no more what it was.
+ * could be refused, a stream is ended where its token, its person's role or its connection is no longer what it was.
  */
 export class Streams {
   readonly #everyMs: number;

@@ -18,7 +18,7 @@ import { problemOf } from "../access/redirect_uris.ts";
 export const unusedMs = 24 * 3600_000;
 /** How many such registrations are kept; the oldest make room. */
 export const maxUnused = 5000;
-/** So many registrations of one network in so many milliseconds: services register from few addresses. */
+/** How many registrations a network may make in which time; services register from few addresses. */
 const allowance = { count: 100, windowMs: 10 * 60_000 };
 const maxRedirectUris = 20;
 
