@@ -159,10 +159,11 @@ export interface Beginning {
   whole: boolean;
 }
 
-/** Reads until the end or until there are more than `limit` bytes. */
+/** Reads until the end or until there are more than `limit` bytes, telling how many there are. */
 export async function readBeginning(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   limit: number,
+  holding?: (size: number) => void,
 ): Promise<Beginning> {
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -171,6 +172,7 @@ export async function readBeginning(
     if (done) return { bytes: joined(chunks), whole: true };
     chunks.push(value);
     size += value.length;
+    holding?.(size);
     if (size > limit) return { bytes: joined(chunks), whole: false };
   }
 }

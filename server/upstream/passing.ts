@@ -1,4 +1,5 @@
 import { joined, maxListLength, readResponses, TooLong, type Watch } from "./answer.ts";
+import { Holding, sliceBytes } from "./long_lists.ts";
 import { type Outcome, OutcomeScan } from "./outcome_scan.ts";
 import { dataOf, hasId, PiecedData, type SseEvent, SseSplitter, withData } from "./sse.ts";
 
@@ -38,6 +39,7 @@ abstract class Passing implements Passage {
   protected bytes = 0;
   protected resumable = false;
   protected stopping = false;
+  protected readonly holding = new Holding();
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | null;
   readonly #options: PassOptions;
   #first: Uint8Array | null;
@@ -45,6 +47,8 @@ abstract class Passing implements Passage {
   #over = false;
   #left = false;
   #step: Promise<Step> | null = null;
+  /** A long step of which the client has not taken all. */
+  #rest: Step | null = null;
 
   constructor(
     reader: ReadableStreamDefaultReader<Uint8Array> | null,
@@ -101,9 +105,15 @@ abstract class Passing implements Passage {
   }
 
   async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const step = await (this.#step = this.#next());
+    const step = this.#rest ?? await (this.#step = this.#next());
+    this.#rest = null;
     if (this.#left) return;
     if (step.kind === "break") return controller.error(step.error);
+    if (step.out && step.out.length > 2 * sliceBytes) {
+      controller.enqueue(step.out.subarray(0, sliceBytes));
+      this.#rest = { ...step, out: step.out.subarray(sliceBytes) };
+      return;
+    }
     if (step.out) controller.enqueue(step.out);
     if (step.kind === "end") controller.close();
   }
@@ -176,6 +186,7 @@ abstract class Passing implements Passage {
   }
 
   #end(): void {
+    this.holding.set(0);
     if (!this.#over) this.#options.done();
     this.#over = true;
   }
@@ -236,6 +247,8 @@ class SsePassing extends Passing {
       out += text;
     }
     this.#clean = (chunk.at(-1) ?? 0) < 0x80;
+    // What is handed out counts until more is asked for.
+    if (this.watch.mustRewrite) this.holding.set(Math.max(this.#splitter.held, out.length));
     if (out === "") return null;
     // What consists of whole events goes on as it came.
     return fresh && this.#clean && this.#splitter.empty && !changed ? chunk : encoder.encode(out);

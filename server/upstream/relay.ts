@@ -4,6 +4,7 @@ import { type Leaving, type Outbound, OutboundError, type OutboundExchange } fro
 import { maxListLength, NotTheAnswer, readBeginning, TooLong, type Watch, wholeAnswer } from "./answer.ts";
 import type { Header } from "./credentials.ts";
 import { quote } from "./failure.ts";
+import { passList } from "./long_lists.ts";
 import { maxAnswerBytes, passJson, type PassOptions, passSse, passWholeSse } from "./passing.ts";
 import { secretsIn } from "./sent_secrets.ts";
 import type { Refusal, RelayTarget } from "./upstream.ts";
@@ -310,12 +311,11 @@ async function json(
   try {
     const limit = watch.mustRewrite ? maxListLength : maxAnswerBytes;
     if (Number(exchange.header("content-length") ?? 0) > limit) throw new TooLong(`more than ${limit} bytes`);
-    const reader = body.getReader();
-    const { bytes, whole } = await readBeginning(reader, watch.mustRewrite ? limit : maxWholeBytes);
-    if (whole) return await wholeAnswer(bytes, watch, exchange.status === 200);
-    if (!watch.mustRewrite) return passJson(reader, bytes, passing(target, request)).stream();
-    reader.releaseLock();
-    throw new TooLong(`more than ${limit} bytes`);
+    const [reader, strict] = [body.getReader(), exchange.status === 200];
+    if (watch.mustRewrite) return await passList(reader, { watch, strict, done: request.done });
+    const { bytes, whole } = await readBeginning(reader, maxWholeBytes);
+    if (whole) return await wholeAnswer(bytes, watch, strict);
+    return passJson(reader, bytes, passing(target, request)).stream();
   } catch (cause) {
     discard(exchange);
     throw bodyFailure(target, request, cause);

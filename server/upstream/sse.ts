@@ -30,6 +30,11 @@ export class SseSplitter {
     return this.#length === 0 && !this.#inPieces;
   }
 
+  /** Characters of the event under way. */
+  get held(): number {
+    return this.#length;
+  }
+
   /** True while an event too long to be held passes in pieces. */
   get inPieces(): boolean {
     return this.#inPieces;
