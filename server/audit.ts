@@ -38,6 +38,8 @@ export interface AuditOptions {
 const defaultBacklogBytes = 256 * 1024 * 1024;
 /** The most that start and stop wait for rows to be moved; what is left then is moved later. */
 const patienceMs = 5_000;
+/** How long after a row was lost the next call is let through to find out. */
+const trialMs = 10_000;
 
 /**
  * The log of calls and actions, one row each, denials included.
@@ -51,6 +53,8 @@ export class Audit {
   readonly #retention: Retention;
   readonly #direct = new Set<Promise<void>>();
   #journalFails = false;
+  /** When a call was made whose row is nowhere; null once rows can be written again. */
+  #lostAt: number | null = null;
 
   private constructor(options: AuditOptions, journal: Journal) {
     this.#db = options.db;
@@ -77,9 +81,23 @@ export class Audit {
     return audit;
   }
 
-  /** Undefined while calls may be recorded; else a promise to wait for before the call is made. */
+  /**
+   * Undefined while calls may be recorded; else a promise to wait for before the call is made. Throws `unavailable`
+   * while rows can be written nowhere: what a call does cannot be undone when that shows after it. Now and then one
+   * is let through, as the database may be back.
+   */
   room(): Promise<void> | undefined {
+    if (this.#lostAt !== null) this.#probe(this.#lostAt);
     return this.#mover.room();
+  }
+
+  #probe(lostAt: number): void {
+    try {
+      this.#journal.probe();
+      this.#lostAt = null;
+    } catch (cause) {
+      if (performance.now() - lostAt < trialMs) throw unrecordable(cause);
+    }
   }
 
   /**
@@ -135,7 +153,8 @@ export class Audit {
     this.#mover.wake();
     const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, [rowOfLine(line)!])).catch(
       (cause) => {
-        throw new AppError("unavailable", "Cannot record the call in the audit log", { cause });
+        this.#lostAt = performance.now();
+        throw unrecordable(cause);
       },
     );
     this.#direct.add(insert);
@@ -162,4 +181,8 @@ export class Audit {
       this.#log.warn("rows of the audit log stay in the journal", { state, error: describeError(error) });
     }
   }
+}
+
+function unrecordable(cause: unknown): AppError {
+  return new AppError("unavailable", "Cannot record the call in the audit log", { cause });
 }

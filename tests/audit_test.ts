@@ -181,8 +181,14 @@ onEachDatabase(
       await pending;
       const bringBack = await withoutTable(db);
       await isUnavailable(audit.record(entry("req_3")) ?? Promise.resolve());
+      assert.throws(
+        () => audit.room(),
+        /Cannot record the call/,
+        "nothing is done that could not be recorded",
+      );
       await bringBack();
       await Deno.mkdir(own);
+      assert.equal(audit.room(), undefined);
       assert.equal(audit.record(entry("req_4")), undefined, "the journal works again");
       await audit.flush();
       assert.deepEqual(await requestIds(db), ["req_1", "req_2", "req_4"]);

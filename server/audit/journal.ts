@@ -84,6 +84,16 @@ export class Journal {
     if (live.size >= segmentBytes) this.#live = null;
   }
 
+  /** Throws where lines could not be written now. */
+  probe(): void {
+    const path = Deno.makeTempFileSync({ dir: this.#folder.path });
+    try {
+      Deno.writeFileSync(path, this.#buffer);
+    } finally {
+      Deno.removeSync(path);
+    }
+  }
+
   /** The next whole lines, at most `limits.lines` and about `limits.bytes`; null when all is moved. */
   read(limits: ReadLimits): Chunk | null {
     for (;;) {

@@ -44,6 +44,7 @@ abstract class Passing implements Passage {
   readonly #options: PassOptions;
   #first: Uint8Array | null;
   #settled = false;
+  #recorded = false;
   #over = false;
   #left = false;
   #step: Promise<Step> | null = null;
@@ -95,6 +96,7 @@ abstract class Passing implements Passage {
     if (this.#settled) return;
     this.#settled = true;
     await this.watch.settle({ answer, bytes: this.bytes, failure, resumable: this.resumable });
+    this.#recorded = true;
   }
 
   /** Settles an answer that was too long to be held, by what was found while it passed. */
@@ -145,7 +147,7 @@ abstract class Passing implements Passage {
   }
 
   async #failed(cause: unknown): Promise<Step> {
-    const answered = this.#settled;
+    const answered = this.#recorded;
     let error = this.#options.failure(cause);
     this.resumable = false; // the client is told, so it does not come back
     try {
