@@ -45,24 +45,27 @@ async function run(services: Services, c: Exchange<ApiEnv>, name: string): Promi
   const actor = actorOf(c);
   const action = findAction(name);
   if (!action) throw new AppError("not_found", `Cannot run '${name.slice(0, 100)}': there is no such action`);
-  const input = await readInput(c.req.raw);
+  const input = await readInput(c.req.raw, actor);
   const request = { id: c.get("requestId"), userAgent: c.req.header("user-agent") ?? null };
   return await perform(action, Object.freeze({ ...services, actor, request }), input);
 }
 
 /** The input of an action: a JSON object, or nothing. */
-async function readInput(request: Request): Promise<Record<string, unknown>> {
-  // A form of another site cannot send this type without asking first, so no cookie is of use to it.
-  if (!isJson(request.headers.get("content-type"))) {
-    throw new AppError(
-      "unsupported_media_type",
-      "Cannot read the request: its content type is not application/json",
-    );
-  }
+async function readInput(request: Request, actor: Actor): Promise<Record<string, unknown>> {
+  const type = request.headers.get("content-type");
+  // Another site cannot have this type sent without asking first, so no cookie is of use to it.
+  const typed = isJson(type);
+  if (!typed && (type !== null || actor.kind === "session")) throw untyped();
   const text = await readBody(request);
+  if (!typed && text !== "") throw untyped();
   const value = text.trim() === "" ? {} : parse(text);
   if (isObject(value)) return value;
   throw new AppError("malformed", "Cannot read the request: its body is not a JSON object");
+}
+
+function untyped(): AppError {
+  const what = "Cannot read the request: its content type is not application/json";
+  return new AppError("unsupported_media_type", what);
 }
 
 function parse(text: string): unknown {

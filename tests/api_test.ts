@@ -46,6 +46,15 @@ onServices("api: an action is run and its output is the answer", async (services
   assert.ok(!made.text.includes("quiet-heron"));
   const list = await ask("/COLLECTION_CONNECTIONS_LIST", json(""));
   assert.deepEqual([list.status, list.body.totalCount], [200, 1], "no body is no input");
+  const byKey = mounted(services, withKey(await someone(services), { self: ["*"] }));
+  const bare = await byKey("/COLLECTION_CONNECTIONS_LIST", { method: "POST" });
+  assert.deepEqual(
+    [bare.status, bare.body.totalCount],
+    [200, 0],
+    "nor needs it a type, where no cookie is used",
+  );
+  const untyped = { method: "POST", body: new TextEncoder().encode("{}") };
+  assert.equal((await byKey("/COLLECTION_CONNECTIONS_LIST", untyped)).status, 415);
 });
 
 onServices("api: each failure has its status, code and sentence", async (services) => {
