@@ -1,4 +1,5 @@
 /** Reads a tool's JSON Schema as the fields of a form, and the form's entries back as the tool's arguments. */
+import { editableJson } from "./json_text.ts";
 
 export type InputKind = "text" | "long" | "number" | "integer" | "boolean" | "choice" | "json";
 
@@ -25,13 +26,18 @@ export interface InputField {
 
 type Schema = Record<string, unknown>;
 
-/** Gives the fields of a tool's input, or null when its schema is no plain object and only JSON can say it. */
+/** Nobody fills in more; a server may list any number. */
+const MAX_FIELDS = 200;
+const MAX_CHOICES = 1000;
+
+/** Gives the fields of a tool's input, or null when its schema is no plain, short object and only JSON can say it. */
 export function fieldsOf(inputSchema: unknown): InputField[] | null {
   const root = resolve(inputSchema, inputSchema);
   if (!root || (root.type !== undefined && root.type !== "object")) return null;
   if (root.anyOf || root.oneOf || root.allOf) return null;
   const properties = isRecord(root.properties) ? root.properties : {};
   const required = Array.isArray(root.required) ? root.required : [];
+  if (Object.keys(properties).length > MAX_FIELDS) return null;
   return Object.entries(properties).map(([property, schema]) =>
     fieldOf(property, resolve(schema, inputSchema), required.includes(property))
   );
@@ -103,7 +109,7 @@ function lookUp(root: unknown, reference: string): Schema | null {
 
 function choicesOf(schema: Schema): { text: string; json: string }[] {
   const values = Array.isArray(schema.enum)
-    ? schema.enum
+    ? schema.enum.length > MAX_CHOICES ? [] : schema.enum
     : Object.hasOwn(schema, "const")
     ? [schema.const]
     : [];
@@ -149,7 +155,7 @@ function initialOf(kind: InputKind, schema: Schema): string {
   const value = schema.default;
   if (value === undefined || value === null) return "";
   if (kind === "choice") return JSON.stringify(value) ?? "";
-  if (kind === "json") return JSON.stringify(value, null, 2) ?? "";
+  if (kind === "json") return editableJson(value);
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
 
@@ -237,7 +243,7 @@ export function entriesOf(
     if (!Object.hasOwn(values, property)) continue;
     const value = values[property];
     const bare = (kind === "text" || kind === "long") && typeof value === "string";
-    entries[name] = bare ? value : JSON.stringify(value, null, kind === "json" ? 2 : 0) ?? "";
+    entries[name] = bare ? value : kind === "json" ? editableJson(value) : JSON.stringify(value) ?? "";
   }
   return entries;
 }

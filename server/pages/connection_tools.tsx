@@ -2,6 +2,7 @@ import { proxyUrl } from "../../views/client_config.ts";
 import type { ToolResultProps } from "../../views/components/tool_result.tsx";
 import { ConnectionToolsPage, type ToolTesterState } from "../../views/connection_tools.tsx";
 import { curlText } from "../../views/curl.ts";
+import { editableJson } from "../../views/json_text.ts";
 import { entriesOf, fieldsOf, type InputField, readArguments } from "../../views/schema_form.ts";
 import type { Tool } from "../../views/types.ts";
 import { can } from "../access/policy.ts";
@@ -49,7 +50,7 @@ async function testerOf(c: VisitContext, tool: Tool): Promise<ToolTesterState> {
     : readArguments(fields, entered.values ?? {});
   const action = form.text("action");
   if (fields !== null && action === "as-json") {
-    return { mode: "json", json: JSON.stringify(read.arguments, null, 2) };
+    return { mode: "json", json: editableJson(read.arguments) };
   }
   if (fields !== null && action === "as-form") return asForm(fields, { entered, read });
   if (Object.keys(read.errors).length > 0) return { ...entered, errors: read.errors };

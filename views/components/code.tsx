@@ -1,4 +1,5 @@
 import type { Child } from "hono/jsx";
+import { indentedBeginning } from "../json_text.ts";
 import { CopyButton } from "./button.tsx";
 
 /** Text for a machine to read, with a button that copies it; `id` must be its own in the page. */
@@ -22,7 +23,7 @@ const MAX_COLOURED = 50_000;
 
 /** A value as indented JSON with its keys in a quieter ink, cut at 200,000 characters. */
 export function Json({ value, id }: { value: unknown; id?: string }) {
-  const text = JSON.stringify(value, null, 2) ?? "null";
+  const text = indentedBeginning(value, MAX_CHARACTERS);
   const shown = text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}\n… (cut)` : text;
   return (
     <div class="code">

@@ -1,4 +1,4 @@
-import { bytes, duration } from "../format.ts";
+import { bytes, count, duration } from "../format.ts";
 import { paths } from "../paths.ts";
 import { Notice } from "./card.tsx";
 import { Json } from "./code.tsx";
@@ -25,6 +25,7 @@ export interface ToolResultProps {
 type Block = Record<string, unknown>;
 
 const MAX_TEXT = 200_000;
+const MAX_BLOCKS = 100;
 
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
@@ -149,7 +150,13 @@ export function ToolResult({ status, durationMs, bytes: size, logId, error, resu
         {result?.isError === true && (
           <Notice tone="bad">The tool says that it failed. This is its answer:</Notice>
         )}
-        {!same && content.map((block, index) => <Content key={index} block={block} index={index} />)}
+        {!same &&
+          content.slice(0, MAX_BLOCKS).map((block, index) => (
+            <Content key={index} block={block} index={index} />
+          ))}
+        {content.length > MAX_BLOCKS && (
+          <p class="muted">{`And ${count(content.length - MAX_BLOCKS)} more parts, which are not shown`}</p>
+        )}
         {structured !== undefined && (
           <div>
             {!same && content.length > 0 && <h3 class="small">Structured content</h3>}
