@@ -6,6 +6,8 @@ import { type Permissions, readOnlyManagement } from "../access/roles.ts";
 import { AppError } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
 import * as apiKeys from "../storage/api_keys.ts";
+import type { Db } from "../storage/dialect.ts";
+import { isFull } from "../storage/held.ts";
 import * as members from "../storage/members.ts";
 import * as organizations from "../storage/organizations.ts";
 import { type Context, defineAction, organizationOf } from "./action.ts";
@@ -149,6 +151,8 @@ export const updateApiKey = defineAction({
       refuseWidening(ctx.actor, key, { wanted: input.permissions, what });
       await refuseUnknown(ctx, input.permissions, what);
     }
+    const grows = input.permissions ?? input.metadata;
+    if (grows) await refuseFull(ctx.db, { organizationId, userId: key.userId, what });
     const changes = {
       ...(input.name === undefined ? {} : { name: input.name }),
       ...(input.permissions === undefined ? {} : { permissions: input.permissions }),
@@ -243,9 +247,18 @@ async function keep(ctx: Context, key: Omit<apiKeys.ApiKeyRow, "organizationId">
     if (!await members.rolesOf(db, organizationId, key.userId)) {
       throw new AppError("forbidden", `Cannot create the API key '${key.name}': you left the organization`);
     }
+    await refuseFull(db, { organizationId, userId: key.userId, what: `Cannot create '${key.name}'` });
     await apiKeys.insert(db, organizationId, { key, keyHash: hashToken(secret) });
   });
   ctx.identities.forget();
+}
+
+async function refuseFull(
+  db: Db,
+  { what, ...owner }: { organizationId: string; userId: string; what: string },
+): Promise<void> {
+  if (!await isFull(db, "api_keys", owner)) return;
+  throw new AppError("conflict", `${what}: there are too many API keys, or they hold too much; delete some`);
 }
 
 function toApiKey(row: apiKeys.OwnedApiKey): ApiKey {

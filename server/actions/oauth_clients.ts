@@ -4,6 +4,7 @@ import { problemOf } from "../access/redirect_uris.ts";
 import { AppError } from "../errors.ts";
 import { newId, newSecret } from "../ids.ts";
 import * as apiKeys from "../storage/api_keys.ts";
+import { isFull } from "../storage/held.ts";
 import * as members from "../storage/members.ts";
 import * as oauthClients from "../storage/oauth_clients.ts";
 import * as organizations from "../storage/organizations.ts";
@@ -107,6 +108,9 @@ export const createOauthClient = defineAction({
     await organizations.withLock(ctx.db, row.organizationId, async (db) => {
       if (!await members.rolesOf(db, row.organizationId, ctx.actor.userId)) {
         throw new AppError("forbidden", `${what}: you left the organization`);
+      }
+      if (await isFull(db, "oauth_clients", row)) {
+        throw new AppError("conflict", `${what}: there are too many, or they hold too much; delete some`);
       }
       await oauthClients.insert(db, { ...row, secretHash });
     });

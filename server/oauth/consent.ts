@@ -6,6 +6,7 @@ import { isObject } from "../body.ts";
 import { AppError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Services } from "../services.ts";
+import { isFull } from "../storage/held.ts";
 import * as oauthConsents from "../storage/oauth_consents.ts";
 import * as oauthRequests from "../storage/oauth_requests.ts";
 import type { ResourcePlace } from "../storage/oauth_resources.ts";
@@ -144,6 +145,9 @@ export async function decide(services: Services, decision: ConsentDecision): Pro
   if (problem !== null) throw invalid("permissions", problem);
   const { organizationId } = place;
   const url = await services.db.transaction().execute(async (db) => {
+    if (await isFull(db, "oauth_consents", { organizationId, userId: session.actor.userId })) {
+      throw invalid("permissions", "You have allowed too much to applications; revoke some of it first");
+    }
     if (!await oauthRequests.take(db, requestId)) throw gone();
     const id = await oauthConsents.remember(db, organizationId, {
       id: newId("consent"),

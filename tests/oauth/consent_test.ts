@@ -319,3 +319,16 @@ onScene("two connections of one server are two resources", async (scene) => {
   const other = await addConnection(scene.mesh, scene.browser.person, { url: scene.fixture.url });
   assert.equal(await silently(scene, { resource: `${scene.mesh.url}/mcp/${other}` }), null);
 });
+
+onScene("nobody allows applications more than a list can hold", async (scene) => {
+  const { services } = scene.mesh;
+  const { organizationId, userId } = scene.browser.person;
+  const permissions = {
+    [scene.connectionId]: Array.from({ length: 1000 }, (_, i) => `${i}`.padEnd(2000, "x")),
+  };
+  const about = { userId, clientId: "client_x", clientName: "X", clientPrint: "", redirectUri: null };
+  const consent = { ...about, id: "consent_x", resource: scene.connectionId, permissions, now: Date.now() };
+  await oauthConsents.remember(services.db, organizationId, consent);
+  const error = await refusal(allow(scene, goodRequest(scene, proofKey().challenge)));
+  assert.match(error.fields?.permissions ?? "", /revoke some/);
+});
