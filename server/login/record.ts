@@ -8,6 +8,8 @@ export interface LoginFacts {
   readonly clientAddress: string;
   readonly requestId: string;
   readonly userAgent: string | null;
+  /** A browser that is known to be the person's own; absent where it is not. */
+  readonly device?: string | null;
 }
 
 /** What becomes known of a sign-in or sign-up while it runs; no password ever. */

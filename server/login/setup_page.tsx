@@ -2,6 +2,7 @@ import { paths } from "../../views/paths.ts";
 import { SetupPage, SignUpPage } from "../../views/setup.tsx";
 import { type Refusal, refusalOf } from "../form.ts";
 import { goTo, publicShell, signUpIsOpen, type VisitContext, type VisitHandler } from "../visit.ts";
+import { rememberDevice } from "./device.ts";
 import type { LoginFacts } from "./record.ts";
 import { startSession } from "./session.ts";
 import { asksForSetupToken, isSetUp, signUp } from "./setup.ts";
@@ -54,6 +55,7 @@ async function makeAccount(c: VisitContext, options: LoginPageOptions, show: Sho
   try {
     const user = await signUp(services, { ...entered, ...(token && { setupToken: token }) }, facts);
     await startSession(c, services, user.id);
+    rememberDevice(c, user.email);
   } catch (error) {
     const values = { ...entered, password: "", token };
     return await show(c, refusalOf(error, { values, names: { setupToken: "token" } }));

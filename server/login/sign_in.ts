@@ -24,7 +24,8 @@ export async function signIn(services: Services, input: unknown, facts: LoginFac
   if (!services.config.auth.emailAndPassword.enabled) {
     throw new AppError("forbidden", "Cannot sign in: e-mail and password is turned off on this server");
   }
-  const attempt = { purpose: "sign-in", email, clientAddress: facts.clientAddress };
+  const { clientAddress, device } = facts;
+  const attempt = { purpose: "sign-in", email, device, clientAddress };
   // What the throttle refuses is not recorded: a flood must not fill the disk.
   await throttle.take(services.db, attempt);
   const entry = { method: "auth/sign-in", input: { email }, organizationId: "", userId: null } as const;

@@ -11,6 +11,7 @@ import {
   type VisitContext,
   type VisitHandler,
 } from "../visit.ts";
+import { knownDevice, rememberDevice } from "./device.ts";
 import { endSession, startSession } from "./session.ts";
 import type { LoginPageOptions } from "./setup_page.tsx";
 import { isSetUp } from "./setup.ts";
@@ -34,8 +35,10 @@ export function signInPage(
       const next = nextOf(c, form.text("next"));
       const entered = form.pick("email", "password");
       try {
-        const user = await signIn(services, entered, facts(c));
+        const device = knownDevice(c, (entered.email ?? "").trim().toLowerCase());
+        const user = await signIn(services, entered, { ...facts(c), device });
         await startSession(c, services, user.id);
+        rememberDevice(c, user.email);
       } catch (error) {
         const { status, form, headers } = refusalOf(error, { values: { ...entered, password: "" } });
         return await show(c, { next, form, status, headers });

@@ -24,6 +24,8 @@ export interface Attempt {
   purpose: string;
   /** Lower case. */
   email?: string;
+  /** A browser that is known to be that person's own: it is counted apart from all others. */
+  device?: string | null | undefined;
   clientAddress: string;
 }
 
@@ -64,11 +66,14 @@ function counter({ free, maxSeconds }: Rule, now: number): throttles.Counted["ne
   };
 }
 
-function namesOf({ purpose, email, clientAddress }: Attempt): { client: string; address: string | null } {
-  return {
-    client: name(purpose, "client", networkOf(clientAddress)),
-    address: email === undefined ? null : name(purpose, "address", email),
-  };
+function namesOf(attempt: Attempt): { client: string; address: string | null } {
+  const { purpose, email, device, clientAddress } = attempt;
+  const address = email === undefined
+    ? null
+    : device
+    ? name(purpose, "device", device, email)
+    : name(purpose, "address", email);
+  return { client: name(purpose, "client", networkOf(clientAddress)), address };
 }
 
 /** A name of fixed length that does not tell the address. */

@@ -151,6 +151,35 @@ onMesh("sign-in: too many failures are slowed, and the page says for how long", 
   assert.match(answer.headers.get("retry-after") ?? "", /^\d+$/);
 });
 
+onMesh("sign-in: what others fail with keeps nobody out of a browser of their own", async (mesh) => {
+  const { email, password } = owner;
+  const own = await setUp(mesh);
+  await own.post("/logout");
+  await own.get("/login");
+  const other = new Visitor(mesh.url);
+  await other.get("/login");
+  /** Each wait is twice as long as the one before: however slow the machine is, one of them is met. */
+  async function failUntilSlowed(visitor: Visitor): Promise<void> {
+    for (let i = 0, status = 422; status === 422; i++) {
+      assert.ok(i < 15, "it is never slowed");
+      status = (await visitor.post("/login", { email, password: "x" })).status;
+    }
+  }
+  await failUntilSlowed(other);
+  await mesh.services.db.updateTable("throttles").set({ blocked_until: Date.now() + 3600_000 })
+    .where("blocked_until", ">", 0).execute();
+  const device = own.cookies.get("mesh_device") ?? "";
+  for (const forged of ["", device.slice(0, -1), `x${device}`, `.${device.split(".")[1]}`]) {
+    other.cookies.set("mesh_device", forged);
+    assert.equal((await other.post("/login", { email, password })).status, 429, forged);
+  }
+  leads(await own.post("/login", { email: ` ${email.toUpperCase()} `, password }), "/");
+  assert.equal(own.cookies.get("mesh_device"), device);
+  await own.post("/logout");
+  await own.get("/login");
+  await failUntilSlowed(own); // it has attempts of its own, but no more than others
+});
+
 onMesh("sign-out: ends the session and nothing shows any more", async (mesh) => {
   const visitor = await setUp(mesh);
   const cookie = visitor.cookies.get("mesh_session") ?? "";
