@@ -1,31 +1,34 @@
 import type { FormState } from "../views/types.ts";
 import { AppError } from "./errors.ts";
 
-const maxForm = 1_000_000; // bytes
+/** Bytes of a form: of somebody who is signed in, and of anybody. */
+const maxForm = { member: 1_000_000, guest: 64 * 1024 };
 
 /** What a form of a page holds. */
 export class Entries {
-  readonly #data: FormData;
+  readonly #data: URLSearchParams;
 
-  constructor(data: FormData) {
+  constructor(data: URLSearchParams) {
     this.#data = data;
   }
 
   /** The text of a field, "" where it is missing; line breaks as one character. */
   text(name: string): string {
-    const value = this.#data.get(name);
-    return typeof value === "string" ? value.replaceAll("\r\n", "\n") : "";
+    return withPlainBreaks(this.#data.get(name) ?? "");
   }
 
   /** Every text of a repeated field. */
   all(name: string): string[] {
-    return this.#data.getAll(name).filter((value) => typeof value === "string");
+    return this.#data.getAll(name);
   }
 
   /** The texts of all fields whose name begins so, the first of each. */
   starting(prefix: string): Record<string, string> {
-    const names = [...new Set(this.#data.keys())].filter((name) => name.startsWith(prefix));
-    return Object.fromEntries(names.map((name) => [name, this.text(name)]));
+    const found = new Map<string, string>();
+    for (const [name, value] of this.#data) {
+      if (name.startsWith(prefix) && !found.has(name)) found.set(name, withPlainBreaks(value));
+    }
+    return Object.fromEntries(found);
   }
 
   /** The texts of the named fields, to be given back in a form. */
@@ -34,28 +37,29 @@ export class Entries {
   }
 }
 
-/** Reads the form of a POST. Throws `too_large` and `malformed`. */
-export async function readForm(request: Request): Promise<Entries> {
-  const headers = { "content-type": request.headers.get("content-type") ?? "" };
-  const body = await readBytes(request);
-  try {
-    return new Entries(await new Response(body, { headers }).formData());
-  } catch (cause) {
-    throw new AppError("malformed", "Cannot read the form: it is not one", { cause });
-  }
+function withPlainBreaks(text: string): string {
+  return text.replaceAll("\r\n", "\n");
 }
 
-async function readBytes({ body }: Request): Promise<Blob> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
+/** Reads the form of a POST, as pages of ours send it. Throws `too_large` and `malformed`. */
+export async function readForm(request: Request, from: keyof typeof maxForm): Promise<Entries> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/x-www-form-urlencoded") {
+    throw new AppError("malformed", "Cannot read the form: it is not one");
+  }
+  return new Entries(new URLSearchParams(await readText(request, maxForm[from])));
+}
+
+async function readText({ body }: Request, most: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
   let size = 0;
   for await (const part of body ?? []) {
     size += part.length;
-    if (size > maxForm) {
-      throw new AppError("too_large", `Cannot read the form: it is larger than ${maxForm} bytes`);
-    }
-    parts.push(part);
+    if (size > most) throw new AppError("too_large", `Cannot read the form: it is larger than ${most} bytes`);
+    text += decoder.decode(part, { stream: true });
   }
-  return new Blob(parts);
+  return text + decoder.decode();
 }
 
 /** What a form shows after a refusal: what was entered, and what is wrong with it by the names of its fields. */

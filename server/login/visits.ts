@@ -52,8 +52,9 @@ export function ownForms(services: Services): VisitMiddleware {
       const place = facts.origin ?? facts.secFetchSite;
       throw refused(`it comes from '${place}', and this server is '${baseUrl}' (BASE_URL)`);
     }
-    const form = await readForm(c.req.raw);
-    const bound = c.get("visit").session?.tokenHash ?? hashToken(guestOf(c) ?? "");
+    const { session } = c.get("visit");
+    const form = await readForm(c.req.raw, session ? "member" : "guest");
+    const bound = session?.tokenHash ?? hashToken(guestOf(c) ?? "");
     if (!isCsrfToken(key, bound, form.text("csrf"))) {
       throw refused("its page is older than your session; go back, reload it and send it again");
     }

@@ -1,9 +1,10 @@
 // Texts on which a program that looks at the same characters again and again would work for hours.
 import assert from "node:assert/strict";
 import { AppError } from "../../server/errors.ts";
+import { Entries } from "../../server/form.ts";
 import { headersIn } from "../../server/pages/header_lines.ts";
 import { ToolResult } from "../../views/components/tool_result.tsx";
-import { onMesh, setUp } from "./support.ts";
+import { onMesh, setUp, Visitor } from "./support.ts";
 
 const blanks = " ".repeat(400_000);
 
@@ -36,6 +37,28 @@ onMesh("a form with far too much in it is refused and nothing else waits for it"
   const names = `a${blanks}b`;
   const answer = await visitor.post("/connections", { ...form, personal_headers: names });
   assert.equal(answer.status, 422);
+});
+
+Deno.test("fields are taken by the beginning of their names, however many there are", () => {
+  const fields = new URLSearchParams(Array.from({ length: 300_000 }, (_, i) => [`arg.${i}`, "a\r\nb"]));
+  fields.append("arg.1", "second");
+  fields.append("other", "x");
+  const found = new Entries(fields).starting("arg.");
+  assert.deepEqual([Object.keys(found).length, found["arg.1"]], [300_000, "a\nb"]);
+});
+
+onMesh("a form of somebody who is not signed in is short, and none holds files", async (mesh) => {
+  const member = await setUp(mesh);
+  const guest = new Visitor(mesh.url);
+  await guest.get("/login");
+  const long = { email: "a@example.com", password: "x".repeat(70_000) };
+  assert.equal((await guest.post("/login", long)).status, 413);
+  assert.equal((await member.post("/settings/account", { name: "x".repeat(70_000) })).status, 422);
+  const body = new FormData();
+  for (let i = 0; i < 1000; i++) body.append("a", "");
+  const answer = await fetch(`${mesh.url}/login`, { method: "POST", headers: { origin: mesh.url }, body });
+  assert.equal(answer.status, 400);
+  await answer.text();
 });
 
 Deno.test("a picture whose data is mostly blanks is shown, and one that is none is not", () => {
