@@ -43,7 +43,7 @@ async function offerOf(ctx: Context, draft: AskedDraft): Promise<{ notes: string
   const { id, organization_id, title, url, options, certificate } = draft;
   const { discoverAuthorization, OauthError, redirectUriOf } = await import("../upstream/oauth_client.ts");
   try {
-    const target = ctx.outbound.target(url, tlsOptions(options, certificate));
+    const target = ctx.outbound.target(url, { ...tlsOptions(options, certificate), tenant: organization_id });
     const connection = { id, organizationId: organization_id, title, url, config: null, target };
     const { source, registration } = await discoverAuthorization(oauthParts(ctx), { connection });
     if (source === "default_endpoints") return null; // a guess; a token is the likelier one

@@ -52,6 +52,26 @@ onSite("nothing but https is called, except on this machine", (origin) => ({ // 
   await rejectsAs(discover(site.mcpUrl, { challenge: elsewhere }), "discovery", /is not https/);
 });
 
+/** An HTTP client that notes for whom it is asked. */
+class Noting extends Outbound {
+  readonly tenants = new Set<string | undefined>();
+
+  override fetch(...[input, init]: Parameters<Outbound["fetch"]>): Promise<Response> {
+    this.tenants.add(init?.tenant);
+    return super.fetch(input, init);
+  }
+}
+
+onSite("tenants share no connections to an authorization server either", whole, async (site) => {
+  const outbound = new Noting({ allow: [], loopbackAllowed: true });
+  const target = outbound.target(site.mcpUrl, { tenant: "org_a" });
+  await discoverAuthorization({ ...lookUp, outbound }, {
+    connection: { ...connectionTo(site.mcpUrl), target },
+  });
+  assert.deepEqual([...outbound.tenants], ["org_a"]);
+  outbound.close();
+});
+
 Deno.test("the outbound policy has the last word on every address", async () => { // CL13
   const guarded = new Outbound({
     allow: [],

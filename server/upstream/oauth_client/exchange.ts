@@ -48,6 +48,7 @@ export async function ask(
       headersTimeoutMs: timeoutMs,
       signal: AbortSignal.timeout(timeoutMs),
       identity: identityFor(way, url),
+      tenant: way.target?.tenant,
     });
     if (bodyless) await response.body?.cancel();
     const text = bodyless ? "" : await response.text();
