@@ -68,11 +68,11 @@ Deno.test("what keeps it from starting is told in one line that names the settin
       [{ ENCRYPTION_KEY_FILE: `${dir}/none` }, /ENCRYPTION_KEY_FILE names/],
       [{ DATA_DIR: `${file}/data` }, /DATABASE_URL/],
       [
-        { DATABASE_URL: `postgres://mesh:${password}@127.0.0.1:${freePort()}/mesh` },
+        { DATABASE_URL: `postgres://mesh:${password}@127.0.0.1:1/mesh` },
         /DATABASE_URL.*ECONNREFUSED/,
       ],
       [
-        { DATABASE_URL: `mysql://mesh:${password}@127.0.0.1:${freePort()}/mesh` },
+        { DATABASE_URL: `mysql://mesh:${password}@127.0.0.1:1/mesh` },
         /DATABASE_URL.*ECONNREFUSED/,
       ],
     ];

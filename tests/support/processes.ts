@@ -1,4 +1,5 @@
 // Child processes of tests: start, wait for a line or a port, read the output, stop by pid.
+import { tmpdir } from "node:os";
 
 const pollMilliseconds = 25;
 const defaultWaitMilliseconds = 60_000;
@@ -174,11 +175,26 @@ export function freePort(): number {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     try {
+      if (!isMine(port)) continue;
       Deno.listen({ hostname: "127.0.0.1", port }).close();
       return port;
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     }
+  }
+}
+
+/** True the first time that a port is asked for: test files run at once in one process and share nothing but files. */
+function isMine(port: number): boolean {
+  const hour = new Date().toISOString().slice(0, 13); // another process has the same id one day
+  const taken = `${tmpdir()}/mesh-test-ports-${Deno.pid}-${hour}`;
+  Deno.mkdirSync(taken, { recursive: true });
+  try {
+    Deno.openSync(`${taken}/${port}`, { write: true, createNew: true }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
   }
 }
 
