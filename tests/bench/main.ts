@@ -1,6 +1,7 @@
 // `deno task bench`: a raw upstream, nginx passing through to it, and the mesh in front of it with everything on
 // (authentication, policy, credential from the vault, audit), loaded in turn in one run.
-// Prints a table; `--json FILE` also writes the figures. `--seconds N` per run, 5 by default. Loopback only.
+// Prints a table; `--json FILE` also writes the figures. Each is loaded for `--seconds N` (2) in each of `--rounds N`
+// (5) rounds, and the medians count: of the figures, and of what one round says of two paths. Loopback only.
 import { Vault } from "../../server/vault.ts";
 import { parseKey } from "../../server/config.ts";
 import * as connections from "../../server/storage/connections.ts";
@@ -11,7 +12,8 @@ import { type Figures, generator, load, type Shot } from "./load.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const option = (name: string) => Deno.args[Deno.args.indexOf(name) + 1];
-const seconds = Deno.args.includes("--seconds") ? Number(option("--seconds")) : 5;
+const seconds = Deno.args.includes("--seconds") ? Number(option("--seconds")) : 2;
+const rounds = Deno.args.includes("--rounds") ? Number(option("--rounds")) : 5;
 const counts = [1, 16, 64];
 const body = JSON.stringify({
   jsonrpc: "2.0",
@@ -24,6 +26,8 @@ const plain = { "content-type": "application/json", "accept": "application/json,
 interface Row extends Figures {
   path: string;
   connections: number;
+  /** One for each round, in their order. */
+  runs: Figures[];
 }
 
 async function main(): Promise<void> {
@@ -143,12 +147,39 @@ async function measure(
     await load(shot, { connections: 16, seconds: Math.min(2, seconds) });
   }
   for (const count of counts) {
-    for (const [path, shot] of Object.entries(shots)) {
-      rows.push({ path, connections: count, ...await load(shot, { connections: count, seconds }) });
+    const runs: Record<string, Figures[]> = {};
+    for (let round = 0; round < rounds; round++) {
+      for (const [path, shot] of Object.entries(shots)) {
+        (runs[path] ??= []).push(await load(shot, { connections: count, seconds }));
+      }
     }
+    for (const [path, all] of Object.entries(runs)) rows.push(rowOf(path, count, all));
   }
   clearInterval(watching);
   return { rows, loadedMiB };
+}
+
+function rowOf(path: string, connections: number, runs: Figures[]): Row {
+  const middle = (name: keyof Figures) => median(runs.map((run) => run[name]));
+  return {
+    path,
+    connections,
+    requestsPerSecond: middle("requestsPerSecond"),
+    p50: middle("p50"),
+    p99: middle("p99"),
+    errors: runs.reduce((sum, run) => sum + run.errors, 0),
+    runs,
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** The median of what each round says of two paths. */
+function compared(one: Row, other: Row, by: (one: Figures, other: Figures) => number): number {
+  return median(one.runs.map((run, round) => by(run, other.runs[round] ?? run)));
 }
 
 /** Resident memory of a process and its children in MiB: `deno task` is a parent of the program. */
@@ -176,7 +207,7 @@ async function report(
   const lines = rows.map((row) => {
     const base = row.path.endsWith("event stream") ? "direct, event stream" : "direct";
     const share = (other: Row | undefined) =>
-      other ? (row.requestsPerSecond / other.requestsPerSecond).toFixed(2) : "-";
+      other ? compared(row, other, (a, b) => a.requestsPerSecond / b.requestsPerSecond).toFixed(2) : "-";
     return `| ${row.path} | ${row.connections} | ${Math.round(row.requestsPerSecond)} | ${
       row.p50.toFixed(3)
     } | ${row.p99.toFixed(2)} | ${share(find(base, row.connections))} | ${
@@ -186,13 +217,17 @@ async function report(
   console.log("| path | connections | requests/s | p50 ms | p99 ms | of direct | of nginx | errors |");
   console.log("|---|---:|---:|---:|---:|---:|---:|---:|");
   console.log(lines.join("\n"));
-  const added = (find("mesh", 1)?.p50 ?? 0) - (find("direct", 1)?.p50 ?? 0);
+  const [mesh, direct] = [find("mesh", 1), find("direct", 1)];
+  if (!mesh || !direct) throw new Error("There are no figures for one connection");
+  const added = compared(mesh, direct, (a, b) => a.p50 - b.p50);
   console.log(`\nadded to the median at 1 connection: ${added.toFixed(3)} ms`);
   console.log(
     `start to healthy: ${Math.round(facts.startMs)} ms; resident: ${Math.round(facts.idleMiB)} MiB idle, ` +
-      `${Math.round(facts.loadedMiB)} MiB under load; generator: ${generator}, ${seconds} s a run`,
+      `${
+        Math.round(facts.loadedMiB)
+      } MiB under load; generator: ${generator}, ${rounds} rounds of ${seconds} s`,
   );
-  const figures = { generator, seconds, ...facts, addedMedianMs: added, rows };
+  const figures = { generator, seconds, rounds, ...facts, addedMedianMs: added, rows };
   if (Deno.args.includes("--json")) {
     await Deno.writeTextFile(option("--json") ?? "bench.json", JSON.stringify(figures, null, 2));
   } else console.log(JSON.stringify(figures));
