@@ -97,6 +97,7 @@ export class Audit {
       this.#lostAt = null;
     } catch (cause) {
       if (performance.now() - lostAt < trialMs) throw unrecordable(cause);
+      this.#lostAt = performance.now(); // one call finds out for all
     }
   }
 
@@ -151,12 +152,12 @@ export class Audit {
     }
     this.#journalFails = true;
     this.#mover.wake();
-    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, [rowOfLine(line)!])).catch(
-      (cause) => {
-        this.#lostAt = performance.now();
-        throw unrecordable(cause);
-      },
-    );
+    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, [rowOfLine(line)!])).then(() => {
+      this.#lostAt = null;
+    }, (cause) => {
+      this.#lostAt = performance.now();
+      throw unrecordable(cause);
+    });
     this.#direct.add(insert);
     const forget = () => void this.#direct.delete(insert);
     insert.then(forget, forget);
