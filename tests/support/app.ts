@@ -72,8 +72,8 @@ export async function startMesh(
 /** Settings from literals alone: neither the environment nor a file of the machine counts. */
 export function testConfig(env: Record<string, string>): Config {
   const port = env.PORT ?? String(freePort());
-  // Checks in the background would come in between.
-  const quiet = { AUTH_CONFIG_PATH: "none", HEALTH_CHECK_SECONDS: "0" };
+  // Checks in the background would come in between, and rows of a test are of any age.
+  const quiet = { AUTH_CONFIG_PATH: "none", HEALTH_CHECK_SECONDS: "0", AUDIT_RETENTION_DAYS: "0" };
   const all: Record<string, string> = { PORT: port, ...quiet, ...env };
   return loadConfig({
     env: (name) => all[name],

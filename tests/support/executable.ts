@@ -5,7 +5,13 @@ import { addKey, addMember, addOrganization, addUser } from "./accounts.ts";
 import { addConnection } from "./connections.ts";
 import { type Child, freePort, start } from "./processes.ts";
 
-const quiet = { AUTH_CONFIG_PATH: "./none.json", NO_COLOR: "1", HEALTH_CHECK_SECONDS: "0" };
+const quiet = {
+  AUTH_CONFIG_PATH: "./none.json",
+  NO_COLOR: "1",
+  // Checks in the background would come in between, and rows of a test are of any age.
+  HEALTH_CHECK_SECONDS: "0",
+  AUDIT_RETENTION_DAYS: "0",
+};
 const root = new URL("../..", import.meta.url).pathname;
 
 /** Starts the command line with these arguments and settings; nothing of this process's environment is inherited. */
@@ -18,7 +24,6 @@ export function mesh(args: string[], env: Record<string, string>, cwd = env.DATA
   return start({
     command,
     cwd,
-    // Checks in the background would come in between.
     env: { ...quiet, ...cache ? { DENO_DIR: cache } : {}, ...env },
     clearEnv: true,
   });

@@ -24,6 +24,8 @@ export async function withServices(
     LOG_LEVEL: "silent",
     // Checks in the background would come in between.
     HEALTH_CHECK_SECONDS: "0",
+    // Rows of a test are of any age.
+    AUDIT_RETENTION_DAYS: "0",
     ...settings.env,
   };
   const config = loadConfig({
