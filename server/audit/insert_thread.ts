@@ -3,7 +3,7 @@ export type InsertAnswer = { failure: string | null };
 
 /**
  * Puts rows into the database from a thread of its own, for a database that would keep this one busy meanwhile.
- * It is made when much comes in and given up when little does, as it takes some 20 MiB.
+ * It is made when much comes in and given up when little does, as it takes some 30 MiB.
  */
 export class InsertThread {
   readonly #worker: Worker;
