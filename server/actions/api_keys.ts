@@ -151,7 +151,7 @@ export const updateApiKey = defineAction({
       refuseWidening(ctx.actor, key, { wanted: input.permissions, what });
       await refuseUnknown(ctx, input.permissions, what);
     }
-    const grows = input.permissions ?? input.metadata;
+    const grows = isLonger(input.permissions, key.permissions) || isLonger(input.metadata, key.metadata);
     if (grows) await refuseFull(ctx.db, { organizationId, userId: key.userId, what });
     const changes = {
       ...(input.name === undefined ? {} : { name: input.name }),
@@ -251,6 +251,11 @@ async function keep(ctx: Context, key: Omit<apiKeys.ApiKeyRow, "organizationId">
     await apiKeys.insert(db, organizationId, { key, keyHash: hashToken(secret) });
   });
   ctx.identities.forget();
+}
+
+/** True where a change makes longer what is kept; whoever keeps too much may still narrow a key. */
+function isLonger(wanted: unknown, kept: unknown): boolean {
+  return wanted !== undefined && JSON.stringify(wanted).length > JSON.stringify(kept).length;
 }
 
 async function refuseFull(

@@ -1,6 +1,7 @@
 import type { Actor } from "../access/actor.ts";
 import { can, canReach, toolAction } from "../access/policy.ts";
 import { isObject } from "../body.ts";
+import { TooLong } from "../upstream/answer.ts";
 import { type Message } from "./message.ts";
 
 /** A member of `*\/list` results that a policy filters, and the action that an item needs. */
@@ -125,7 +126,7 @@ export function anyListFilter(actor: Actor, connectionId: string): ListFilter | 
   return (result) => Object.values(lists).map((list) => filterList(list, result, allowed)).includes(true);
 }
 
-/** How many items of one answer are looked at; the rest is left out. */
+/** How many items of one answer can be looked at. */
 const maxListed = 10_000;
 
 function filterList(
@@ -135,7 +136,9 @@ function filterList(
 ): boolean {
   const items = result[member];
   if (!Array.isArray(items)) return false;
-  result[member] = items.slice(0, maxListed).filter((item) => isObject(item) && allowed(action(item)));
+  // Not cut: what is left out without a word is missed.
+  if (items.length > maxListed) throw new TooLong(`a list of more than ${maxListed} items`);
+  result[member] = items.filter((item) => isObject(item) && allowed(action(item)));
   if ("cacheScope" in result) result.cacheScope = "private";
   return true;
 }

@@ -38,6 +38,7 @@ export async function passList(
     const { bytes, whole } = await readBeginning(reader, maxListLength, (size) => holding.set(size));
     if (!whole) throw new TooLong(`more than ${maxListLength} bytes`);
     const answer = await wholeAnswer(bytes, watch, strict);
+    holding.set(answer.length);
     if (answer.length <= uncounted) return answer;
     return lastingUntilTaken(typeof answer === "string" ? encoder.encode(answer) : answer, () => {
       holding.set(0);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Actor } from "../../server/access/actor.ts";
 import type { Permissions } from "../../server/access/roles.ts";
+import { TooLong } from "../../server/upstream/answer.ts";
 import { parseMessage } from "../../server/mcp/message.ts";
 import {
   anyListFilter,
@@ -131,10 +132,12 @@ Deno.test("more resources than can be looked at one by one take everything", () 
   assert.equal(missingAction(all, here, message("subscriptions/listen", listen(1001))), null);
 });
 
-Deno.test("of a list longer than any page the rest is left out for those who may not use everything", () => {
-  const result = list("tools", "name", Array<string>(10_001).fill("echo"));
-  listFilter(actor({ [here]: ["echo"] }), here, message("tools/list"))?.(result);
+Deno.test("a list longer than any page is refused, not cut, for those who may not use everything", () => {
+  const filter = listFilter(actor({ [here]: ["echo"] }), here, message("tools/list"));
+  const result = list("tools", "name", Array<string>(10_000).fill("echo"));
+  filter?.(result);
   assert.equal(result.tools?.length, 10_000);
+  assert.throws(() => filter?.(list("tools", "name", Array<string>(10_001).fill("echo"))), TooLong);
 });
 
 Deno.test("a role and a key are both needed", () => {

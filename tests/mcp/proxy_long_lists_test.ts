@@ -44,6 +44,18 @@ async function listed(to: Site): Promise<string> {
   return "listed";
 }
 
+Deno.test("a long list of which a client gets little counts no longer than it is read", async () => {
+  const list = JSON.stringify([tool("echo", "x"), tool("hidden", "y".repeat(15_000_000))]);
+  await using upstream = startHostile(async ({ request, send }) => {
+    await send(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n`);
+    await send(`{"jsonrpc":"2.0","id":${request.message.id},"result":{"tools":${list}}}`);
+  });
+  await withMesh(async (mesh) => {
+    const to = await narrowed(mesh, await site(mesh, upstream.url), ["echo"]);
+    for (let i = 0; i < 6; i++) assert.equal(await listed(to), "listed");
+  });
+});
+
 for (const events of [false, true]) {
   Deno.test(`long lists in memory are bounded, also where nobody takes them: ${events ? "SSE" : "JSON"}`, async () => {
     await using upstream = upstreamOf(events);

@@ -23,7 +23,11 @@ onEachDatabase(
       assert.equal((await refusal(create())).code, "conflict");
       const change = (input: object) =>
         run(services, user, { action: updateApiKey, input: { keyId, ...input } });
-      assert.equal((await refusal(change({ permissions: long }))).code, "conflict");
+      assert.equal((await refusal(change({ metadata: { more: "x".repeat(100) } }))).code, "conflict");
+      const narrow = { self: ["USER_GET"] };
+      assert.deepEqual((await change({ permissions: narrow })).item.permissions, narrow);
+      await create();
+      assert.equal(await isFull(services.db, "api_keys", place), true);
       assert.equal((await change({ name: "other" })).item.name, "other");
       await run(services, owner, { action: createApiKey, input: { name: "k", permissions: long } });
 
