@@ -6,7 +6,7 @@ import { relay } from "../upstream/relay.ts";
 import { type Passage, sessionOwner } from "./call.ts";
 import { renewal } from "./credential_renewal.ts";
 import { isObject } from "../body.ts";
-import { type Message } from "./message.ts";
+import type { Message } from "./message.ts";
 
 /** Begins the ids of sessions that the mesh has opened by itself; no upstream has a reason to use it. */
 const prefix = "mesh~";

@@ -3,7 +3,7 @@ import type { Lifecycle } from "../lifecycle.ts";
 import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import { bearerActor } from "../access/bearer.ts";
-import { type Guard } from "./guard.ts";
+import type { Guard } from "./guard.ts";
 import { errorResponse, rpcCodes } from "./message.ts";
 
 /** What the endpoint works with beside the services. */

@@ -2,7 +2,7 @@ import type { Actor } from "../access/actor.ts";
 import { can, canReach, toolAction } from "../access/policy.ts";
 import { isObject } from "../body.ts";
 import { TooLong } from "../upstream/answer.ts";
-import { type Message } from "./message.ts";
+import type { Message } from "./message.ts";
 
 /** A member of `*\/list` results that a policy filters, and the action that an item needs. */
 interface List {

@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { Actor } from "../access/actor.ts";
+import { bearerActor } from "../access/bearer.ts";
 import { scopeToAsk } from "../access/scopes.ts";
+import { isJson, readBody } from "../body.ts";
 import { AppError, httpStatus } from "../errors.ts";
 import { LazyId } from "../ids.ts";
 import { describeError } from "../log.ts";
@@ -11,9 +13,7 @@ import { type Call, type Member, type Passage, type ProxyParts, recordCall } fro
 import { renewal } from "./credential_renewal.ts";
 import { EarlySessions } from "./early_sessions.ts";
 import { requestHeaders, responseOf } from "./forwarded.ts";
-import { bearerActor } from "../access/bearer.ts";
 import { lateStream, Patience } from "./late.ts";
-import { isJson, readBody } from "../body.ts";
 import { errorResponse, MessageError, type MessageId, noMessage, parseMessage, rpcCodes } from "./message.ts";
 import { checkModernHeaders, checkModernMethod, isModern } from "./modern.ts";
 import { misnamed, missingAction, neededActions } from "./needs.ts";
