@@ -3,9 +3,12 @@ import {
   type AuditBegin,
   type AuditEnd,
   type AuditEntry,
+  type AuditSubject,
   beginLine,
   endLine,
+  type Row,
   rowOfLine,
+  subjectPart,
 } from "./audit/entry.ts";
 import { Journal } from "./audit/journal.ts";
 import { insertTimeoutMs, Mover } from "./audit/mover.ts";
@@ -15,7 +18,7 @@ import { describeError, type Log } from "./log.ts";
 import * as auditLog from "./storage/audit_log.ts";
 import { type Db, runsInThread } from "./storage/dialect.ts";
 
-export type { AuditBegin, AuditEnd, AuditEntry };
+export type { AuditBegin, AuditEnd, AuditEntry, AuditSubject };
 
 /** What the audit log is made of. */
 export interface AuditOptions {
@@ -52,6 +55,8 @@ export class Audit {
   readonly #mover: Mover;
   readonly #retention: Retention;
   readonly #direct = new Set<Promise<void>>();
+  #gathered = "";
+  #gathering: Promise<void> | null = null;
   #journalFails = false;
   /** When a call was made whose row is nowhere; null once rows can be written again. */
   #lostAt: number | null = null;
@@ -106,29 +111,49 @@ export class Audit {
    * promise for the row in the database, which rejects with `unavailable` when that fails too.
    */
   record(entry: AuditEntry): Promise<void> | undefined {
-    return this.end(this.begin(entry), entry);
+    return this.#write(endLine(beginLine(subjectPart(entry), entry), entry));
+  }
+
+  /** What all rows of a caller at a connection have in common, for `begin`. */
+  subject(subject: AuditSubject): string {
+    return subjectPart(subject);
   }
 
   /** Prepares the row of a call that is under way, for `end`; nothing is stored. */
-  begin(entry: AuditBegin): string {
-    return beginLine(entry);
+  begin(subject: string, entry: AuditBegin): string {
+    return beginLine(subject, entry);
   }
 
-  /** Records a call that was begun; returns the same as `record`. */
-  end(beginning: string, entry: AuditEnd): Promise<void> | undefined {
-    const line = endLine(beginning, entry);
+  /**
+   * Records a call that was begun. The rows of calls that end in the same turn of the event loop are written at once;
+   * the promise is that of all of them, and rejects with `unavailable` where they can be recorded nowhere.
+   */
+  end(beginning: string, entry: AuditEnd): Promise<void> {
+    this.#gathered += endLine(beginning, entry);
+    return this.#gathering ??= Promise.resolve().then(() => this.#writeGathered());
+  }
+
+  #writeGathered(): Promise<void> | undefined {
+    const lines = this.#gathered;
+    this.#gathered = "";
+    this.#gathering = null;
+    return this.#write(lines);
+  }
+
+  #write(lines: string): Promise<void> | undefined {
     try {
-      this.#journal.append(line);
+      this.#journal.append(lines);
       this.#mover.wake();
       this.#journalFails = false;
       return undefined;
     } catch (error) {
-      return this.#recordDirectly(line, error);
+      return this.#recordDirectly(lines, error);
     }
   }
 
   /** Resolves when everything recorded so far is in the database; rejects `unavailable` when that fails. */
   async flush(): Promise<void> {
+    await this.#gathering;
     await Promise.allSettled(this.#direct);
     await this.#mover.flush();
   }
@@ -144,7 +169,7 @@ export class Audit {
     this.#journal.close();
   }
 
-  #recordDirectly(line: string, reason: unknown): Promise<void> {
+  #recordDirectly(lines: string, reason: unknown): Promise<void> {
     if (!this.#journalFails) {
       this.#log.error("cannot write the audit journal; rows go straight to the database", {
         error: describeError(reason),
@@ -152,10 +177,14 @@ export class Audit {
     }
     this.#journalFails = true;
     this.#mover.wake();
-    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, [rowOfLine(line)!])).then(() => {
+    const rows = lines.trimEnd().split("\n").map(rowOfLine) as Row[];
+    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, rows)).then(() => {
       this.#lostAt = null;
     }, (cause) => {
       this.#lostAt = performance.now();
+      // A client that has left is not told, so the log is.
+      const requestIds = rows.map((row) => row.request_id).join(", ");
+      this.#log.error("calls were not recorded", { requestIds, error: describeError(cause) });
       throw unrecordable(cause);
     });
     this.#direct.add(insert);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Audit } from "../server/audit.ts";
 import { AppError } from "../server/errors.ts";
 import * as auditLog from "../server/storage/audit_log.ts";
 import {
@@ -31,6 +32,12 @@ async function pends(promise: Promise<unknown>): Promise<boolean> {
   return pending;
 }
 
+/** Ends a call as the relay does. */
+function end(audit: Audit, requestId: string): Promise<void> {
+  const given = entry(requestId);
+  return audit.end(audit.begin(audit.subject(given), given), given);
+}
+
 onEachDatabase(
   "audit: a row is on disk when record returns, in the database after flush",
   async (_t, url) => {
@@ -49,6 +56,42 @@ onEachDatabase(
       assert.ok(Math.abs(row.timestamp - Date.now()) < 60_000);
       await audit.close();
       assert.deepEqual(folders(dir), [], "nothing is left to replay");
+    });
+  },
+);
+
+onEachDatabase(
+  "audit: rows of calls that end together are written together, before their callers go on",
+  async (_t, url) => {
+    await withFolder(url, async (db, dir) => {
+      const audit = await openAudit(db, dir);
+      const [own = ""] = folders(dir);
+      const ended = ["req_1", "req_2", "req_3"].map((id) => end(audit, id));
+      assert.equal(journalText(own), "", "nothing is written one by one");
+      await ended[0];
+      assert.match(journalText(own), /^\{.*"req_1".*\}\n\{.*"req_2".*\}\n\{.*"req_3".*\}\n$/);
+      await Promise.all(ended);
+      const last = end(audit, "req_4");
+      await audit.flush();
+      assert.deepEqual(await requestIds(db), ["req_1", "req_2", "req_3", "req_4"], "a flush waits for them");
+      await last;
+      await audit.close();
+    });
+  },
+);
+
+onEachDatabase(
+  "audit: without a journal rows of calls that end together are in the database together, or all are told",
+  async (_t, url) => {
+    await withFolder(url, async (db, dir) => {
+      const audit = await openAudit(db, dir);
+      await Deno.remove(folders(dir)[0] ?? "", { recursive: true });
+      await Promise.all(["req_1", "req_2"].map((id) => end(audit, id)));
+      assert.deepEqual(await requestIds(db), ["req_1", "req_2"]);
+      const bringBack = await withoutTable(db);
+      await Promise.all(["req_3", "req_4"].map((id) => isUnavailable(end(audit, id))));
+      await bringBack();
+      await audit.close();
     });
   },
 );

@@ -3,20 +3,24 @@ import type { AuditLogTable } from "../storage/schema.ts";
 import { conceal } from "./concealment.ts";
 import { redactForLog, redactText } from "./redact.ts";
 
-/** What is known of a call before it ends. The input is redacted here, before anything is stored. */
-export interface AuditBegin {
+/** Who acts on what. */
+export interface AuditSubject {
   organizationId: string;
   /** `self` for actions of the mesh. */
   connectionId: string;
   connectionTitle?: string | null;
   gatewayId?: string | null;
+  userId: string | null;
+  keyId: string | null;
+  clientId: string | null;
+}
+
+/** What is known of a call before it ends. The input is redacted here, before anything is stored. */
+export interface AuditBegin {
   toolName: string | null;
   /** The JSON-RPC method. */
   method: string;
   input?: unknown;
-  userId: string | null;
-  keyId: string | null;
-  clientId: string | null;
   requestId: string;
   traceId?: string | null;
   userAgent: string | null;
@@ -42,11 +46,15 @@ export interface AuditEnd {
 }
 
 /** One call or action, as who ran it saw it. */
-export type AuditEntry = AuditBegin & AuditEnd;
+export type AuditEntry = AuditSubject & AuditBegin & AuditEnd;
 
 export type Row = AuditLogTable;
 
-type Begun = Omit<Row, keyof Ended>;
+type Subject = Pick<
+  Row,
+  "organization_id" | "connection_id" | "connection_title" | "gateway_id" | "user_id" | "key_id" | "client_id"
+>;
+type Begun = Omit<Row, keyof Subject | keyof Ended>;
 type Ended = Pick<
   Row,
   | "output"
@@ -64,12 +72,17 @@ const maxProperties = 32;
 
 /** The row of an entry: a new id, secrets redacted, every text cut to what its column takes. */
 export function rowOf(entry: AuditEntry): Row {
-  return { ...begun(entry), ...ended(entry) };
+  return { ...subjectOf(entry), ...begun(entry), ...ended(entry) };
+}
+
+/** The part of a line of the journal that all calls of one caller to one connection have in common. */
+export function subjectPart(subject: AuditSubject): string {
+  return JSON.stringify(subjectOf(subject)).slice(0, -1);
 }
 
 /** The beginning of a line of the journal; `endLine` completes it. */
-export function beginLine(entry: AuditBegin): string {
-  return JSON.stringify(begun(entry)).slice(0, -1);
+export function beginLine(subject: string, entry: AuditBegin): string {
+  return subject + "," + JSON.stringify(begun(entry)).slice(1, -1);
 }
 
 /** A line of the journal. */
@@ -77,19 +90,24 @@ export function endLine(beginning: string, entry: AuditEnd): string {
   return beginning + "," + JSON.stringify(ended(entry)).slice(1) + "\n";
 }
 
+function subjectOf(subject: AuditSubject): Subject {
+  return {
+    organization_id: fit(subject.organizationId, 64),
+    connection_id: fit(subject.connectionId, 64),
+    connection_title: fitOrNull(subject.connectionTitle, 200),
+    gateway_id: fitOrNull(subject.gatewayId, 64),
+    user_id: fitOrNull(subject.userId, 64),
+    key_id: fitOrNull(subject.keyId, 64),
+    client_id: fitOrNull(subject.clientId, 500),
+  };
+}
+
 function begun(entry: AuditBegin): Begun {
   return {
     id: newId("log"),
-    organization_id: fit(entry.organizationId, 64),
-    connection_id: fit(entry.connectionId, 64),
-    connection_title: fitOrNull(entry.connectionTitle, 200),
-    gateway_id: fitOrNull(entry.gatewayId, 64),
     tool_name: fitOrNull(entry.toolName, 200),
     method: fit(entry.method, 100),
     input: redactForLog(entry.input, entry.secrets),
-    user_id: fitOrNull(entry.userId, 64),
-    key_id: fitOrNull(entry.keyId, 64),
-    client_id: fitOrNull(entry.clientId, 500),
     request_id: fit(entry.requestId, 64),
     trace_id: fitOrNull(entry.traceId, 64),
     user_agent: fitOrNull(entry.userAgent, 512),

@@ -68,11 +68,11 @@ export class Journal {
     return `${this.#folder.root}/rejected.jsonl`;
   }
 
-  /** Writes one line (which ends in a line feed) to disk, or throws and leaves the journal as it was. */
-  append(line: string): void {
+  /** Writes lines, each with its line feed, to disk, or throws and leaves the journal as it was. */
+  append(lines: string): void {
     if (this.#closed) throw new Error("Cannot append to the audit journal: it is closed");
     const live = this.#live ?? this.#begin();
-    const bytes = this.#encode(line);
+    const bytes = this.#encode(lines);
     try {
       live.append(bytes);
     } catch (error) {
@@ -150,8 +150,8 @@ export class Journal {
     }
   }
 
-  #encode(line: string): Uint8Array {
-    const { read, written } = this.#encoder.encodeInto(line, this.#buffer);
-    return read === line.length ? this.#buffer.subarray(0, written) : this.#encoder.encode(line);
+  #encode(lines: string): Uint8Array {
+    const { read, written } = this.#encoder.encodeInto(lines, this.#buffer);
+    return read === lines.length ? this.#buffer.subarray(0, written) : this.#encoder.encode(lines);
   }
 }

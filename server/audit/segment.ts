@@ -62,18 +62,18 @@ export class Segment {
     return this.#sound;
   }
 
-  /** Writes a whole line, or throws and takes back what was written of it. */
-  append(line: Uint8Array): void {
+  /** Writes whole lines, or throws and takes back what was written of them. */
+  append(lines: Uint8Array): void {
     if (!this.#file) throw new Error(`Cannot append to '${this.path}': it is closed`);
     let written = 0;
     try {
       // A full disk shows itself as a short write first, as an error at the next.
-      while (written < line.length) written += this.#file.writeSync(line.subarray(written));
+      while (written < lines.length) written += this.#file.writeSync(lines.subarray(written));
     } catch (error) {
       if (written > 0) this.#takeBack(this.#file);
       throw error;
     }
-    this.#size += line.length;
+    this.#size += lines.length;
   }
 
   #takeBack(file: Deno.FsFile): void {

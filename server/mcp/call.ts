@@ -2,7 +2,6 @@ import type { Actor } from "../access/actor.ts";
 import type { AuditEnd } from "../audit.ts";
 import type { LazyId } from "../ids.ts";
 import type { Lifecycle } from "../lifecycle.ts";
-import { describeError } from "../log.ts";
 import type { Services } from "../services.ts";
 import type { Header } from "../upstream/credentials.ts";
 import { secretsFor } from "../upstream/sent_secrets.ts";
@@ -67,38 +66,57 @@ export type Verdict = Pick<AuditEnd, "outcome" | "errorMessage" | "output" | "pr
 /** What of a call's row is known before its end; for `endRow`. */
 export interface BegunRow {
   readonly line: string;
-  /** What the call was sent with when it was begun, and what of that no row may hold. */
+  readonly common: Common;
+}
+
+/** What rows of the same caller, connection and credential have in common. */
+interface Common {
+  readonly actor: Member;
   readonly credential: readonly Header[];
+  readonly subject: string;
+  /** What of the credential no row may hold. */
   readonly secrets: readonly string[];
 }
 
-/** Prepares the row of a call. */
-export function beginRow(
-  { services, actor, target, message, requestId, request, requestBytes, credential }: Call,
-): BegunRow {
-  const secrets = secretsFor({ headers: credential, url: target.url }, actor);
-  const line = services.audit.begin({
+/** By connection that of its last call: most calls come in series. */
+const commons = new WeakMap<RelayTarget, Common>();
+
+function commonOf({ services, actor, target, credential }: Call): Common {
+  const known = commons.get(target);
+  if (known?.actor === actor && known.credential === credential) return known;
+  const subject = services.audit.subject({
     organizationId: target.organizationId,
     connectionId: target.id,
     connectionTitle: target.title,
-    toolName: neededActions(message)[0]?.slice(0, 200) ?? null,
-    method: message.method.slice(0, 100),
-    input: message.method === "resources/read" ? { uri: message.params.uri } : message.params.arguments,
     userId: actor.userId,
     keyId: actor.keyId,
     clientId: actor.clientId,
+  });
+  const secrets = secretsFor({ headers: credential, url: target.url }, actor);
+  const common = { actor, credential, subject, secrets };
+  commons.set(target, common);
+  return common;
+}
+
+/** Prepares the row of a call. */
+export function beginRow(call: Call): BegunRow {
+  const { services, message, requestId, request, requestBytes } = call;
+  const common = commonOf(call);
+  const line = services.audit.begin(common.subject, {
+    toolName: neededActions(message)[0]?.slice(0, 200) ?? null,
+    method: message.method.slice(0, 100),
+    input: message.method === "resources/read" ? { uri: message.params.uri } : message.params.arguments,
     requestId: requestId.value,
     userAgent: request.headers.get("user-agent"),
     requestBytes,
-    secrets,
+    secrets: common.secrets,
   });
-  return { line, credential, secrets };
+  return { line, common };
 }
 
 /** Writes the row that was begun. */
-export function endRow(call: Call, begun: BegunRow, verdict: Verdict): Promise<void> | undefined {
-  const { audit, log } = call.services;
-  const recording = audit.end(begun.line, {
+export function endRow(call: Call, { line, common }: BegunRow, verdict: Verdict): Promise<void> {
+  return call.services.audit.end(line, {
     outcome: verdict.outcome,
     errorMessage: verdict.errorMessage,
     output: verdict.output,
@@ -106,16 +124,11 @@ export function endRow(call: Call, begun: BegunRow, verdict: Verdict): Promise<v
     properties: verdict.properties ?? null,
     durationMs: performance.now() - call.began,
     upstreamStatus: call.upstreamStatus,
-    secrets: begun.secrets,
-  });
-  return recording?.catch((error: unknown) => {
-    // A client that has left is not told, so the log is.
-    log.error("a call was not recorded", { requestId: call.requestId.value, error: describeError(error) });
-    throw error;
+    secrets: common.secrets,
   });
 }
 
 /** Writes the row of a call. */
-export function recordCall(call: Call, verdict: Verdict): Promise<void> | undefined {
+export function recordCall(call: Call, verdict: Verdict): Promise<void> {
   return endRow(call, beginRow(call), verdict);
 }

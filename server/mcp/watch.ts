@@ -68,7 +68,7 @@ export class CallWatch implements Watch {
     const unseen = verdict.outcome === "ok" || call.message.kind !== "request" || isProbe(call);
     if (!this.#named && unseen) return undefined;
     // One that was renewed meanwhile is to be hidden as well.
-    const begun = this.#row?.credential === call.credential ? this.#row : beginRow(call);
+    const begun = this.#row?.common.credential === call.credential ? this.#row : beginRow(call);
     return endRow(call, begun, verdict);
   }
 }
