@@ -4,16 +4,15 @@ import { AppError } from "./errors.ts";
 export const maxBodyBytes = 10 * 1024 * 1024;
 
 /** The text of a body within the limit. Throws AppError: `too_large`, or `malformed` where the client left. */
-export async function readBody(request: Request, limit = maxBodyBytes): Promise<string> {
+export function readBody(request: Request, limit = maxBodyBytes): Promise<string> {
   const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) > limit) throw tooLarge(limit);
-  try {
-    if (declared !== null || request.body === null) return await request.text();
-    return await readWithin(request.body, limit);
-  } catch (cause) {
+  if (declared !== null && Number(declared) > limit) return Promise.reject(tooLarge(limit));
+  const whole = declared !== null || request.body === null;
+  const reading = whole ? request.text() : readWithin(request.body, limit);
+  return reading.catch((cause) => {
     if (cause instanceof AppError) throw cause;
     throw new AppError("malformed", "Cannot read the request: its body broke off", { cause });
-  }
+  });
 }
 
 async function readWithin(body: ReadableStream<Uint8Array>, limit: number): Promise<string> {
@@ -34,6 +33,7 @@ function tooLarge(limit: number): AppError {
 
 /** True for `application/json` with any parameters. */
 export function isJson(contentType: string | null): boolean {
+  if (contentType === "application/json") return true;
   return contentType !== null && /^application\/json\s*(;|$)/i.test(contentType);
 }
 

@@ -20,7 +20,7 @@ export function bearerActor(
   { identities, resource, now }: Audience,
 ): Actor | null | Promise<Actor | null> {
   const header = headers.get("authorization");
-  if (header === null || !bearer.test(header)) return null;
+  if (header === null || !(header.startsWith("Bearer ") || bearer.test(header))) return null;
   const actor = identities.byBearer(header.slice(7).trim(), now);
   return actor instanceof Promise
     ? actor.then((found) => onlyFor(found, resource))

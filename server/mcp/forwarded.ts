@@ -2,6 +2,11 @@ import { AppError } from "../errors.ts";
 import type { Relayed } from "../upstream/relay.ts";
 import { type Passage, sessionOwner } from "./call.ts";
 
+/** Sent with every message; one pair for all. */
+const uncompressed: [string, string] = ["accept-encoding", "identity"];
+const json: [string, string] = ["content-type", "application/json"];
+const agent: [string, string] = ["user-agent", "mcp-mesh"];
+
 const legacyHeaders = ["mcp-protocol-version"];
 const modernHeaders = ["mcp-protocol-version", "mcp-method", "mcp-name"];
 
@@ -10,13 +15,13 @@ export function requestHeaders(passage: Passage, modern: boolean, method: string
   const { headers } = passage.request;
   const out: [string, string][] = [
     ["accept", headers.get("accept") ?? "application/json, text/event-stream"],
-    ["accept-encoding", "identity"],
+    uncompressed,
   ];
-  if (passage.request.method === "POST") out.push(["content-type", "application/json"]);
+  if (passage.request.method === "POST") out.push(json);
   else pushGiven(headers, "last-event-id", out);
   for (const name of modern ? modernHeaders : legacyHeaders) pushGiven(headers, name, out);
   if (pushGiven(headers, "traceparent", out)) pushGiven(headers, "tracestate", out);
-  if (!passage.credential.some(([name]) => name === "user-agent")) out.push(["user-agent", "mcp-mesh"]);
+  if (!passage.credential.some(([name]) => name === "user-agent")) out.push(agent);
   if (!modern) pushSession(passage, out);
   else if (method === "tools/call") pushParameters(headers, out);
   return out;

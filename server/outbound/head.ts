@@ -17,6 +17,7 @@ export interface ResponseHead {
 const maxHeaders = 256;
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 section 5.6.2
 const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r]*)?\r\n/; // RFC 9112 section 4
+const usualLine = statusLine.exec("HTTP/1.1 200 OK\r\n")!;
 const sendable = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 section 5.5, with obs-text
 
 /** The client writes these itself, so a caller that sets one could break the framing. */
@@ -42,13 +43,17 @@ const requestNames = new Set<string>();
 /** Writes header lines; throws Malformed for a name or value that may not be sent (RFC 9110 section 5.5). */
 export function headerLines(headers: readonly (readonly [string, string])[]): string {
   let lines = "";
+  let values = "";
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i]!;
     if (!requestNames.has(name)) checkRequestName(name);
-    if (!sendable.test(value)) {
-      throw new Malformed(`the value of header "${name}" holds a character that may not be sent`);
-    }
+    values += value;
     lines += name + ": " + value + "\r\n";
+  }
+  // All at once, as each test costs a little.
+  if (!sendable.test(values)) {
+    const [name] = headers.find(([, value]) => !sendable.test(value))!;
+    throw new Malformed(`the value of header "${name}" holds a character that may not be sent`);
   }
   return lines;
 }
@@ -87,7 +92,7 @@ export function headLength(bytes: Uint8Array, from: number): number {
 
 /** Reads a response head that headLength found; throws Malformed with the reason. */
 export function parseHead(text: string): ResponseHead {
-  const line = statusLine.exec(text);
+  const line = text.startsWith(usualLine[0]) ? usualLine : statusLine.exec(text);
   if (line === null) throw new Malformed("its status line is malformed");
   const headers: [string, string][] = [];
   const end = text.length - 2;

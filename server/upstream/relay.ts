@@ -293,11 +293,7 @@ function wholeJson(
   body: string | Uint8Array<ArrayBuffer>,
 ): Relayed["body"] | Promise<Relayed["body"]> {
   try {
-    const whole = wholeAnswer(body, request.watch, exchange.status === 200);
-    if (!(whole instanceof Promise)) return whole;
-    return whole.catch((cause) => {
-      throw bodyFailure(target, request, cause);
-    });
+    return wholeAnswer(body, request.watch, exchange.status === 200);
   } catch (cause) {
     throw bodyFailure(target, request, cause);
   }
