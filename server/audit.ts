@@ -1,11 +1,9 @@
 import { within } from "./audit/deadline.ts";
 import {
-  type AuditBegin,
-  type AuditEnd,
+  type AuditCall,
   type AuditEntry,
   type AuditSubject,
-  beginLine,
-  endLine,
+  lineOf,
   type Row,
   rowOfLine,
   subjectPart,
@@ -18,7 +16,15 @@ import { describeError, type Log } from "./log.ts";
 import * as auditLog from "./storage/audit_log.ts";
 import { type Db, runsInThread } from "./storage/dialect.ts";
 
-export type { AuditBegin, AuditEnd, AuditEntry, AuditSubject };
+export type { AuditCall, AuditEntry, AuditSubject };
+
+/** What all rows of one caller at one connection begin with; made by `subject`. */
+export type AuditSubjectPart = string;
+
+/** A call that has ended. */
+export interface AuditEnded extends AuditCall {
+  readonly subject: AuditSubjectPart;
+}
 
 /** What the audit log is made of. */
 export interface AuditOptions {
@@ -55,7 +61,7 @@ export class Audit {
   readonly #mover: Mover;
   readonly #retention: Retention;
   readonly #direct = new Set<Promise<void>>();
-  #gathered = "";
+  #ended: AuditEnded[] = [];
   #gathering: Promise<void> | null = null;
   #journalFails = false;
   /** When a call was made whose row is nowhere; null once rows can be written again. */
@@ -111,32 +117,30 @@ export class Audit {
    * promise for the row in the database, which rejects with `unavailable` when that fails too.
    */
   record(entry: AuditEntry): Promise<void> | undefined {
-    return this.#write(endLine(beginLine(subjectPart(entry), entry), entry));
+    return this.#write(lineOf(subjectPart(entry), entry));
   }
 
-  /** What all rows of a caller at a connection have in common, for `begin`. */
-  subject(subject: AuditSubject): string {
+  /** What all rows of one caller at one connection begin with. */
+  subject(subject: AuditSubject): AuditSubjectPart {
     return subjectPart(subject);
   }
 
-  /** Prepares the row of a call that is under way, for `end`; nothing is stored. */
-  begin(subject: string, entry: AuditBegin): string {
-    return beginLine(subject, entry);
-  }
-
   /**
-   * Records a call that was begun. The rows of calls that end in the same turn of the event loop are written at once;
-   * the promise is that of all of them, and rejects with `unavailable` where they can be recorded nowhere.
+   * Records a call that has ended. The rows of those that end in the same turn of the event loop are made and written
+   * together, which is several times cheaper. The promise is that of all of them: it resolves once they are on disk and
+   * rejects with `unavailable` where they can be recorded nowhere.
    */
-  end(beginning: string, entry: AuditEnd): Promise<void> {
-    this.#gathered += endLine(beginning, entry);
-    return this.#gathering ??= Promise.resolve().then(() => this.#writeGathered());
+  recordEnded(call: AuditEnded): Promise<void> {
+    this.#ended.push(call);
+    return this.#gathering ??= Promise.resolve().then(() => this.#writeEnded());
   }
 
-  #writeGathered(): Promise<void> | undefined {
-    const lines = this.#gathered;
-    this.#gathered = "";
+  #writeEnded(): Promise<void> | undefined {
+    const ended = this.#ended;
+    this.#ended = [];
     this.#gathering = null;
+    let lines = "";
+    for (const call of ended) lines += lineOf(call.subject, call);
     return this.#write(lines);
   }
 

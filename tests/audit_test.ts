@@ -35,7 +35,7 @@ async function pends(promise: Promise<unknown>): Promise<boolean> {
 /** Ends a call as the relay does. */
 function end(audit: Audit, requestId: string): Promise<void> {
   const given = entry(requestId);
-  return audit.end(audit.begin(audit.subject(given), given), given);
+  return audit.recordEnded({ ...given, subject: audit.subject(given) });
 }
 
 onEachDatabase(

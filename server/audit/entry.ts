@@ -15,38 +15,32 @@ export interface AuditSubject {
   clientId: string | null;
 }
 
-/** What is known of a call before it ends. The input is redacted here, before anything is stored. */
-export interface AuditBegin {
+/** What was done and how it ended, as who ran it saw it. Redacted before anything is stored. */
+export interface AuditCall {
   toolName: string | null;
   /** The JSON-RPC method. */
   method: string;
   input?: unknown;
-  requestId: string;
-  traceId?: string | null;
-  userAgent: string | null;
-  requestBytes?: number;
-  /** What must not be stored wherever it occurs, as a server may repeat what it was sent. */
-  secrets?: readonly string[];
-}
-
-/** How it ended. */
-export interface AuditEnd {
   output?: unknown;
   outcome: "ok" | "denied" | "failed";
   errorMessage: string | null;
   durationMs: number;
   /** Milliseconds since 1970; now, where it is left out. */
   timestamp?: number;
+  requestId: string;
+  traceId?: string | null;
+  userAgent: string | null;
   upstreamStatus?: number | null;
+  requestBytes?: number;
   responseBytes?: number;
-  /** What must not be stored wherever it occurs, as above. */
+  /** What must not be stored wherever it occurs, as a server may repeat what it was sent. */
   secrets?: readonly string[];
   /** Labels that the caller gave; at most 32, values up to 500 characters. */
   properties?: Readonly<Record<string, string>> | null;
 }
 
-/** One call or action, as who ran it saw it. */
-export type AuditEntry = AuditSubject & AuditBegin & AuditEnd;
+/** One call or action, with who acts on what. */
+export type AuditEntry = AuditSubject & AuditCall;
 
 export type Row = AuditLogTable;
 
@@ -54,40 +48,24 @@ type Subject = Pick<
   Row,
   "organization_id" | "connection_id" | "connection_title" | "gateway_id" | "user_id" | "key_id" | "client_id"
 >;
-type Begun = Omit<Row, keyof Subject | keyof Ended>;
-type Ended = Pick<
-  Row,
-  | "output"
-  | "outcome"
-  | "error_message"
-  | "duration_ms"
-  | "timestamp"
-  | "upstream_status"
-  | "response_bytes"
-  | "properties"
->;
+type Called = Omit<Row, keyof Subject>;
 
 const maxError = 2048;
 const maxProperties = 32;
 
 /** The row of an entry: a new id, secrets redacted, every text cut to what its column takes. */
 export function rowOf(entry: AuditEntry): Row {
-  return { ...subjectOf(entry), ...begun(entry), ...ended(entry) };
+  return { ...subjectOf(entry), ...called(entry) };
 }
 
-/** The part of a line of the journal that all calls of one caller to one connection have in common. */
+/** What all rows of one caller at one connection begin with in the journal. */
 export function subjectPart(subject: AuditSubject): string {
   return JSON.stringify(subjectOf(subject)).slice(0, -1);
 }
 
-/** The beginning of a line of the journal; `endLine` completes it. */
-export function beginLine(subject: string, entry: AuditBegin): string {
-  return subject + "," + JSON.stringify(begun(entry)).slice(1, -1);
-}
-
 /** A line of the journal. */
-export function endLine(beginning: string, entry: AuditEnd): string {
-  return beginning + "," + JSON.stringify(ended(entry)).slice(1) + "\n";
+export function lineOf(subject: string, entry: AuditCall): string {
+  return subject + "," + JSON.stringify(called(entry)).slice(1) + "\n";
 }
 
 function subjectOf(subject: AuditSubject): Subject {
@@ -102,29 +80,25 @@ function subjectOf(subject: AuditSubject): Subject {
   };
 }
 
-function begun(entry: AuditBegin): Begun {
+function called(entry: AuditCall): Called {
+  const { secrets, errorMessage, properties } = entry;
   return {
     id: newId("log"),
     tool_name: fitOrNull(entry.toolName, 200),
     method: fit(entry.method, 100),
-    input: redactForLog(entry.input, entry.secrets),
+    input: redactForLog(entry.input, secrets),
+    output: redactForLog(entry.output, secrets),
+    outcome: entry.outcome,
+    error_message: errorMessage === null ? null : errorText(errorMessage, secrets),
+    duration_ms: Math.round(finite(entry.durationMs) * 1000) / 1000,
+    timestamp: Math.trunc(finite(entry.timestamp ?? Date.now())),
     request_id: fit(entry.requestId, 64),
     trace_id: fitOrNull(entry.traceId, 64),
     user_agent: fitOrNull(entry.userAgent, 512),
-    request_bytes: Math.trunc(finite(entry.requestBytes ?? 0)),
-  };
-}
-
-function ended(entry: AuditEnd): Ended {
-  return {
-    output: redactForLog(entry.output, entry.secrets),
-    outcome: entry.outcome,
-    error_message: entry.errorMessage === null ? null : errorText(entry.errorMessage, entry.secrets),
-    duration_ms: Math.round(finite(entry.durationMs) * 1000) / 1000,
-    timestamp: Math.trunc(finite(entry.timestamp ?? Date.now())),
     upstream_status: entry.upstreamStatus ?? null,
+    request_bytes: Math.trunc(finite(entry.requestBytes ?? 0)),
     response_bytes: Math.trunc(finite(entry.responseBytes ?? 0)),
-    properties: entry.properties ? propertiesText(entry.properties) : null,
+    properties: properties ? propertiesText(properties) : null,
   };
 }
 

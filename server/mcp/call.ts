@@ -1,5 +1,5 @@
 import type { Actor } from "../access/actor.ts";
-import type { AuditEnd } from "../audit.ts";
+import type { AuditCall, AuditSubjectPart } from "../audit.ts";
 import type { LazyId } from "../ids.ts";
 import type { Lifecycle } from "../lifecycle.ts";
 import type { Services } from "../services.ts";
@@ -58,22 +58,16 @@ export function sessionOwner({ actor, target }: Passage): SessionOwner {
 }
 
 /** How a call ended, as its row says it. */
-export type Verdict = Pick<AuditEnd, "outcome" | "errorMessage" | "output" | "properties"> & {
+export type Verdict = Pick<AuditCall, "outcome" | "errorMessage" | "output" | "properties"> & {
   /** Bytes that came from the upstream. */
   responseBytes: number;
 };
-
-/** What of a call's row is known before its end; for `endRow`. */
-export interface BegunRow {
-  readonly line: string;
-  readonly common: Common;
-}
 
 /** What rows of the same caller, connection and credential have in common. */
 interface Common {
   readonly actor: Member;
   readonly credential: readonly Header[];
-  readonly subject: string;
+  readonly subject: AuditSubjectPart;
   /** What of the credential no row may hold. */
   readonly secrets: readonly string[];
 }
@@ -98,37 +92,25 @@ function commonOf({ services, actor, target, credential }: Call): Common {
   return common;
 }
 
-/** Prepares the row of a call. */
-export function beginRow(call: Call): BegunRow {
-  const { services, message, requestId, request, requestBytes } = call;
-  const common = commonOf(call);
-  const line = services.audit.begin(common.subject, {
+/** Writes the row of a call. */
+export function recordCall(call: Call, verdict: Verdict): Promise<void> {
+  const { services, message } = call;
+  const { subject, secrets } = commonOf(call);
+  return services.audit.recordEnded({
+    subject,
     toolName: neededActions(message)[0]?.slice(0, 200) ?? null,
     method: message.method.slice(0, 100),
     input: message.method === "resources/read" ? { uri: message.params.uri } : message.params.arguments,
-    requestId: requestId.value,
-    userAgent: request.headers.get("user-agent"),
-    requestBytes,
-    secrets: common.secrets,
-  });
-  return { line, common };
-}
-
-/** Writes the row that was begun. */
-export function endRow(call: Call, { line, common }: BegunRow, verdict: Verdict): Promise<void> {
-  return call.services.audit.end(line, {
+    output: verdict.output,
     outcome: verdict.outcome,
     errorMessage: verdict.errorMessage,
-    output: verdict.output,
-    responseBytes: verdict.responseBytes,
-    properties: verdict.properties ?? null,
     durationMs: performance.now() - call.began,
+    requestId: call.requestId.value,
+    userAgent: call.request.headers.get("user-agent"),
     upstreamStatus: call.upstreamStatus,
-    secrets: common.secrets,
+    requestBytes: call.requestBytes,
+    responseBytes: verdict.responseBytes,
+    secrets,
+    properties: verdict.properties ?? null,
   });
-}
-
-/** Writes the row of a call. */
-export function recordCall(call: Call, verdict: Verdict): Promise<void> {
-  return endRow(call, beginRow(call), verdict);
 }

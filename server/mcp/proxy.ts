@@ -225,7 +225,6 @@ function exchange(call: Call, tasks: TaskRule, signal?: Leaving): Promise<Relaye
     renew: renewal(call, { message }),
     signal,
     log: services.log,
-    sent: () => watch.prepare(),
     failed: (error) => {
       // Recorded as denied with the answer that says so.
       if (error instanceof CredentialNeeded) return undefined;

@@ -1,5 +1,5 @@
 import { reportedFailure, type Settled, type Watch } from "../upstream/answer.ts";
-import { beginRow, type BegunRow, type Call, endRow, type Verdict } from "./call.ts";
+import { type Call, recordCall, type Verdict } from "./call.ts";
 import { isObject } from "../body.ts";
 import { type MessageId, rpcCodes } from "./message.ts";
 import { isCall, type ListFilter, listFilter } from "./needs.ts";
@@ -16,7 +16,6 @@ export class CallWatch implements Watch {
   readonly #filter: ListFilter | null;
   readonly #named: boolean;
   #settled = false;
-  #row: BegunRow | null = null;
 
   constructor(call: Call, tasks: TaskRule) {
     const { message } = call;
@@ -28,11 +27,6 @@ export class CallWatch implements Watch {
     this.mustRewrite = this.#filter !== null || message.method === "tasks/list";
     this.cancelOnLeave = call.modern;
     this.endless = message.method === "subscriptions/listen";
-  }
-
-  /** Prepares the row, as there is time for it while the upstream works. */
-  prepare(): void {
-    if (this.#named) this.#row = beginRow(this.#call);
   }
 
   rewrite(response: Record<string, unknown>): boolean {
@@ -67,9 +61,7 @@ export class CallWatch implements Watch {
     // Of what is no call only failures are worth a row, and what nobody waits for fails unseen.
     const unseen = verdict.outcome === "ok" || call.message.kind !== "request" || isProbe(call);
     if (!this.#named && unseen) return undefined;
-    // One that was renewed meanwhile is to be hidden as well.
-    const begun = this.#row?.common.credential === call.credential ? this.#row : beginRow(call);
-    return endRow(call, begun, verdict);
+    return recordCall(call, verdict);
   }
 }
 

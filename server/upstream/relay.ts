@@ -42,8 +42,6 @@ export interface RelayRequest {
   /** Longest silence of the upstream in milliseconds, before the headers and between bytes; progress resets it. */
   readonly timeoutMs: number;
   readonly signal?: Leaving | undefined;
-  /** Called as soon as there is nothing to do but to wait for the answer. */
-  readonly sent?: () => void;
   /** Told the upstream's HTTP status before anything of the answer is read. */
   readonly seen: (status: number) => void;
   /** Told, and waited for, before `relay` throws. */
@@ -76,7 +74,7 @@ export async function relay(
 ): Promise<Relayed> {
   let streaming = false;
   try {
-    let exchange = await sent(send(outbound, target, request), request);
+    let exchange = await send(outbound, target, request);
     request.seen(exchange.status);
     if (exchange.status === 401 || exchange.status === 403) {
       exchange = await sendAgain({ outbound, target, request, exchange });
@@ -100,17 +98,6 @@ export async function relay(
     throw error;
   } finally {
     if (!streaming) request.done();
-  }
-}
-
-/** What is under way, once what could be done meanwhile is done. */
-function sent(sending: Promise<OutboundExchange>, request: RelayRequest): Promise<OutboundExchange> {
-  try {
-    request.sent?.();
-    return sending;
-  } catch (error) {
-    sending.then(discard, () => undefined); // it matters no more how it ends
-    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 // What the tests of the audit log share: entries, waiting for conditions, a database that goes away.
 import { Audit, type AuditEntry, type AuditOptions } from "../../server/audit.ts";
-import { beginLine, endLine, subjectPart } from "../../server/audit/entry.ts";
+import { lineOf as line, subjectPart } from "../../server/audit/entry.ts";
 import { Log } from "../../server/log.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 import { withMigrated } from "../support/accounts.ts";
@@ -32,7 +32,7 @@ export function entry(requestId: string, changes: Partial<AuditEntry> = {}): Aud
 /** The line of the journal for such an entry. */
 export function lineOf(requestId: string): string {
   const given = entry(requestId);
-  return endLine(beginLine(subjectPart(given), given), given);
+  return line(subjectPart(given), given);
 }
 
 /** Opens the audit log with a silent log. */
