@@ -5,14 +5,35 @@ const tickMs = 250;
 /** A call that has waited for about a second for its upstream's answer is late. */
 const lateAfterTicks = 4;
 
-interface Waiting {
-  ticks: number;
+/** A call in the list of those that wait, which hangs together as a ring. */
+class Waiting {
+  ticks = 0;
+  before: Waiting = this;
+  after: Waiting = this;
   readonly late: () => void;
+
+  constructor(late: () => void) {
+    this.late = late;
+  }
+
+  /** Takes a place right before another. */
+  enter(other: Waiting): void {
+    this.after = other;
+    this.before = other.before;
+    this.before.after = other.before = this;
+  }
+
+  leave(): void {
+    this.before.after = this.after;
+    this.after.before = this.before;
+    this.before = this.after = this;
+  }
 }
 
 /** Calls that wait for their upstream, all watched by one timer, as a timer each would cost a part of a short call. */
 export class Patience {
-  readonly #waiting = new Set<Waiting>();
+  /** The ring's fixed point, longest waiting first behind it. A Set costs a call a third of its time. */
+  readonly #ring = new Waiting(() => {});
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(lifecycle: Lifecycle) {
@@ -22,25 +43,28 @@ export class Patience {
   /** What `pending` gives, or what `late` gives once that has taken too long. */
   orLate<T>(pending: Promise<T>, late: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const waiting = { ticks: 0, late: () => resolve(late()) };
-      this.#waiting.add(waiting);
+      const waiting = new Waiting(() => resolve(late()));
+      waiting.enter(this.#ring);
       this.#timer ??= setInterval(() => this.#tick(), tickMs);
       pending.then((value) => {
-        this.#waiting.delete(waiting);
+        waiting.leave();
         resolve(value);
       }, (error: unknown) => {
-        this.#waiting.delete(waiting);
+        waiting.leave();
         reject(error);
       });
     });
   }
 
   #tick(): void {
-    if (this.#waiting.size === 0) return this.#pause();
-    for (const waiting of this.#waiting) {
-      if (++waiting.ticks < lateAfterTicks) continue;
-      this.#waiting.delete(waiting);
-      waiting.late();
+    if (this.#ring.after === this.#ring) return this.#pause();
+    for (let waiting = this.#ring.after; waiting !== this.#ring;) {
+      const { after } = waiting;
+      if (++waiting.ticks === lateAfterTicks) {
+        waiting.leave();
+        waiting.late();
+      }
+      waiting = after;
     }
   }
 

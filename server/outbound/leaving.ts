@@ -8,22 +8,22 @@ export interface Leaving {
 
 /** The same for the way of every call, where an AbortController would be a part of its time. */
 export class CallerLeaving implements Leaving {
-  readonly #listeners = new Set<() => void>();
+  #listeners: (() => void)[] = [];
   aborted = false;
   readonly reason = undefined;
 
   addEventListener(_type: "abort", listener: () => void): void {
-    this.#listeners.add(listener);
+    this.#listeners.push(listener);
   }
 
   removeEventListener(_type: "abort", listener: () => void): void {
-    this.#listeners.delete(listener);
+    this.#listeners = this.#listeners.filter((one) => one !== listener);
   }
 
   /** Says that the caller has left, once. */
   abort(): void {
     if (this.aborted) return;
     this.aborted = true;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 }
