@@ -157,7 +157,7 @@ export class Audit {
 
   /** Resolves when everything recorded so far is in the database; rejects `unavailable` when that fails. */
   async flush(): Promise<void> {
-    await this.#gathering;
+    await Promise.allSettled([this.#gathering]);
     await Promise.allSettled(this.#direct);
     await this.#mover.flush();
   }

@@ -94,6 +94,13 @@ export function safeNext(text: string | undefined): string {
   return new URL(text, "http://here.invalid").origin === "http://here.invalid" ? text : "";
 }
 
+/** Where it goes on; on the way to an application, the window that it was opened from is kept. */
+export function nextOf(c: VisitContext, text: string | undefined): string {
+  const next = safeNext(text);
+  if (/^[^?#]*\/authorize\?/.test(next)) keepOpener(c);
+  return next;
+}
+
 /** True where anybody may make an account, not the owner of the installation alone. */
 export function signUpIsOpen({ auth: { emailAndPassword } }: Config): boolean {
   return emailAndPassword.enabled && emailAndPassword.allowSignUp;

@@ -2,7 +2,7 @@ import type { FormState, PublicShell } from "./types.ts";
 import { Button } from "./components/button.tsx";
 import { entered, Form, FormMessage, TextField } from "./components/form.tsx";
 import { AuthLayout } from "./layout.tsx";
-import { paths } from "./paths.ts";
+import { paths, withQuery } from "./paths.ts";
 
 /** Posts name, email, password, organization and, where it is asked for, token. */
 export interface SetupPageProps {
@@ -65,19 +65,21 @@ export function SetupPage({ shell, tokenRequired, form }: SetupPageProps) {
   );
 }
 
-/** Posts name, email, password and organization. */
+/** Posts name, email, password, organization and next. */
 export interface SignUpPageProps {
   shell: PublicShell;
+  /** Path to continue with once there is an account. */
+  next?: string | undefined;
   /** Everybody gets an organization of their own. */
   ownOrganization: boolean;
   form?: FormState;
 }
 
 /** An account that somebody makes themselves. */
-export function SignUpPage({ shell, ownOrganization, form }: SignUpPageProps) {
+export function SignUpPage({ shell, next, ownOrganization, form }: SignUpPageProps) {
   const foot = (
     <>
-      Do you have an account? <a href={paths.signIn}>Sign in</a>
+      Do you have an account? <a href={withQuery(paths.signIn, { next })}>Sign in</a>
     </>
   );
   return (
@@ -86,6 +88,7 @@ export function SignUpPage({ shell, ownOrganization, form }: SignUpPageProps) {
       <p class="lead small">Administrators add you to their organization by your e-mail address.</p>
       <Form csrf={shell.csrf} action={paths.signUp} class="stack">
         <FormMessage state={form} />
+        {next && <input type="hidden" name="next" value={next} />}
         <AccountFields form={form} />
         <TextField
           {...entered(form, "organization")}

@@ -2,7 +2,7 @@ import type { FormState, PublicShell } from "./types.ts";
 import { Button } from "./components/button.tsx";
 import { entered, Form, FormMessage, TextField } from "./components/form.tsx";
 import { AuthLayout } from "./layout.tsx";
-import { paths } from "./paths.ts";
+import { paths, withQuery } from "./paths.ts";
 
 /** Posts email, password and next. */
 export interface SignInPageProps {
@@ -24,7 +24,7 @@ export function SignInPage({ shell, next, signUp, form }: SignInPageProps) {
       foot={signUp
         ? (
           <>
-            No account yet? <a href={paths.signUp}>Create one</a>
+            No account yet? <a href={withQuery(paths.signUp, { next })}>Create one</a>
           </>
         )
         : "No account yet? Ask the owner of this installation."}

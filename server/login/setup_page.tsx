@@ -1,7 +1,7 @@
 import { paths } from "../../views/paths.ts";
 import { SetupPage, SignUpPage } from "../../views/setup.tsx";
 import { type Refusal, refusalOf } from "../form.ts";
-import { goTo, publicShell, signUpIsOpen, type VisitContext, type VisitHandler } from "../visit.ts";
+import { goTo, nextOf, publicShell, signUpIsOpen, type VisitContext, type VisitHandler } from "../visit.ts";
 import { rememberDevice } from "./device.ts";
 import type { LoginFacts } from "./record.ts";
 import { startSession } from "./session.ts";
@@ -41,9 +41,14 @@ export function signUpPage(options: LoginPageOptions): Record<"showSignUp" | "si
 /** Where a browser goes on that makes no account; null for one that may. */
 async function elsewhere(c: VisitContext): Promise<Response | null> {
   const { services, session } = c.get("visit");
-  if (session) return goTo(c, paths.home);
+  if (session) return goTo(c, wantedOf(c) || paths.home);
   if (!await isSetUp(services.db)) return goTo(c, paths.setup);
   return signUpIsOpen(services.config) ? null : goTo(c, paths.signIn);
+}
+
+/** Where a browser wanted to go before it was asked who it is. */
+function wantedOf(c: VisitContext): string {
+  return nextOf(c, c.req.method === "POST" ? c.get("form").text("next") : c.req.query("next"));
 }
 
 async function makeAccount(c: VisitContext, options: LoginPageOptions, show: Show): Promise<Response> {
@@ -60,7 +65,7 @@ async function makeAccount(c: VisitContext, options: LoginPageOptions, show: Sho
     const values = { ...entered, password: "", token };
     return await show(c, refusalOf(error, { values, names: { setupToken: "token" } }));
   }
-  return goTo(c, paths.home);
+  return goTo(c, wantedOf(c) || paths.home);
 }
 
 async function showSetup(c: VisitContext, { form, status, headers }: Partial<Refusal> = {}) {
@@ -71,6 +76,10 @@ async function showSetup(c: VisitContext, { form, status, headers }: Partial<Ref
 
 async function showSignUp(c: VisitContext, { form, status, headers }: Partial<Refusal> = {}) {
   const { autoCreateOrganizationOnSignup } = c.get("visit").services.config.auth;
-  const props = { shell: publicShell(c), ownOrganization: autoCreateOrganizationOnSignup };
+  const props = {
+    shell: publicShell(c),
+    next: wantedOf(c),
+    ownOrganization: autoCreateOrganizationOnSignup,
+  };
   return await c.html(<SignUpPage {...props} {...(form && { form })} />, status ?? 200, headers);
 }

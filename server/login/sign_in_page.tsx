@@ -2,15 +2,7 @@ import { paths } from "../../views/paths.ts";
 import { SignInPage } from "../../views/sign_in.tsx";
 import type { FormState } from "../../views/types.ts";
 import { refusalOf } from "../form.ts";
-import {
-  goTo,
-  keepOpener,
-  publicShell,
-  safeNext,
-  signUpIsOpen,
-  type VisitContext,
-  type VisitHandler,
-} from "../visit.ts";
+import { goTo, nextOf, publicShell, signUpIsOpen, type VisitContext, type VisitHandler } from "../visit.ts";
 import { knownDevice, rememberDevice } from "./device.ts";
 import { endSession, startSession } from "./session.ts";
 import type { LoginPageOptions } from "./setup_page.tsx";
@@ -50,13 +42,6 @@ export function signInPage(
       return goTo(c, paths.signIn);
     },
   };
-}
-
-/** Where it goes on; on the way to an application, the window that it was opened from is kept. */
-function nextOf(c: VisitContext, text: string | undefined): string {
-  const next = safeNext(text);
-  if (/^[^?#]*\/authorize\?/.test(next)) keepOpener(c);
-  return next;
 }
 
 interface Shown {

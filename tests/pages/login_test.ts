@@ -73,7 +73,15 @@ onMesh("sign-up: open, people make their accounts by a form", async (mesh) => {
   assert.equal(taken.status, 409);
   assert.match(taken.text, /This e-mail address has an account/);
   assert.doesNotMatch(taken.html, new RegExp(bob.password));
-  leads(await visitor.post("/sign-up", bob), "/");
+  const next = "/activity?q=x%26y";
+  const wanted = new URLSearchParams({ next });
+  const signIn = await visitor.get(`/login?${wanted}`);
+  assert.ok(signIn.html.includes(`href="/sign-up?${wanted}"`), "who makes an account first still gets there");
+  const signUp = await visitor.get(`/sign-up?${wanted}`);
+  assert.ok(signUp.html.includes(`href="/login?${wanted}"`));
+  leads(await visitor.post("/sign-up", { ...bob, next }), next);
+  leads(await visitor.get(`/sign-up?${wanted}`), next);
+  leads(await visitor.get("/sign-up?next=https://evil.example/"), "/");
   leads(await own.post("/members", { email: bob.email, role: "user" }), "/members");
   assert.match((await visitor.get("/connections")).text, /MCP servers that Northwind can call/);
 }, {
