@@ -14,8 +14,6 @@ RUN apt-get update \
 COPY --from=build /src/dist/mesh /usr/local/bin/mesh
 USER mesh
 ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
-# A call takes two buffers of 8 KiB from the C library, which keeps pieces of up to 1 KiB at hand by itself.
-ENV GLIBC_TUNABLES=glibc.malloc.tcache_max=16384
 VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=30s --timeout=6s --start-period=10s CMD ["mesh", "healthcheck"]

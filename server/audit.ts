@@ -47,6 +47,8 @@ export interface AuditOptions {
 const defaultBacklogBytes = 256 * 1024 * 1024;
 /** The most that start and stop wait for rows to be moved; what is left then is moved later. */
 const patienceMs = 5_000;
+/** Rows that one statement inserts: a database bounds how many values that may have. */
+const maxDirect = 64;
 /** How long after a row was lost the next call is let through to find out. */
 const trialMs = 10_000;
 
@@ -126,8 +128,8 @@ export class Audit {
   }
 
   /**
-   * Records a call that has ended. The rows of those that end in the same turn of the event loop are made and written
-   * together, which is several times cheaper. The promise is that of all of them: it resolves once they are on disk and
+   * Records a call that has ended. The rows of those that end at about the same time are made and written together,
+   * which is several times cheaper. The promise is that of all of them: it resolves once they are on disk and
    * rejects with `unavailable` where they can be recorded nowhere.
    */
   recordEnded(call: AuditEnded): Promise<void> {
@@ -182,7 +184,7 @@ export class Audit {
     this.#journalFails = true;
     this.#mover.wake();
     const rows = lines.trimEnd().split("\n").map(rowOfLine) as Row[];
-    const insert = within(insertTimeoutMs, auditLog.insertMany(this.#db, rows)).then(() => {
+    const insert = within(insertTimeoutMs, this.#insert(rows)).then(() => {
       this.#lostAt = null;
     }, (cause) => {
       this.#lostAt = performance.now();
@@ -195,6 +197,12 @@ export class Audit {
     const forget = () => void this.#direct.delete(insert);
     insert.then(forget, forget);
     return insert;
+  }
+
+  async #insert(rows: Row[]): Promise<void> {
+    for (let at = 0; at < rows.length; at += maxDirect) {
+      await auditLog.insertMany(this.#db, rows.slice(at, at + maxDirect));
+    }
   }
 
   async #moveLeftBehind(): Promise<void> {

@@ -60,7 +60,7 @@ function timeStamp(): string {
 
 /**
  * A new id: prefix, 50 bits of milliseconds, 10 that count those of one millisecond, so that ids of a process sort by
- * age, and 70 random bits.
+ * age while its clock goes on, and 70 random bits.
  */
 export function newId(prefix: IdPrefix): string {
   const at = take(14);

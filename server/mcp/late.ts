@@ -32,7 +32,7 @@ class Waiting {
 
 /** Calls that wait for their upstream, all watched by one timer, as a timer each would cost a part of a short call. */
 export class Patience {
-  /** The ring's fixed point, longest waiting first behind it. A Set costs a call a third of its time. */
+  /** The ring's fixed point, longest waiting first behind it. A Set would cost a call a third of its time. */
   readonly #ring = new Waiting(() => {});
   #timer: ReturnType<typeof setInterval> | undefined;
 

@@ -92,7 +92,7 @@ export class NotTheAnswer extends Error {
 type WholeAnswer = Uint8Array<ArrayBuffer> | string;
 
 /**
- * A whole JSON answer: read, changed where it must be, settled, handed on, at once where settling takes no time.
+ * A whole JSON answer: read, changed where it must be, settled, handed on; at once where there is nothing to record.
  * Throws SyntaxError where it is not JSON and, where `strict`, NotTheAnswer; else what is not the answer passes as it
  * came.
  */

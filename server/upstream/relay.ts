@@ -93,7 +93,7 @@ export async function relay(
       body,
     };
   } catch (cause) {
-    const error = cause instanceof OutboundError ? failureOf(target, cause) : cause;
+    const error = errorOf(target, request, cause);
     await request.failed?.(error);
     throw error;
   } finally {
@@ -217,12 +217,14 @@ function bodyOf(incoming: Incoming): Relayed["body"] | Promise<Relayed["body"]> 
   const { status, text } = exchange;
   if (status === 202 || status === 204) return nothing(incoming, "nothing");
   const type = mediaType(contentType ?? "");
-  if (type === "application/json" && text) return wholeJson(incoming, text);
+  if (type === "application/json" && text) return wholeAnswer(text, request.watch, status === 200);
   const { body } = exchange;
   if (body === null || body instanceof Uint8Array && body.length === 0) return nothing(incoming, "nothing");
   if (type === "text/event-stream") return events(incoming, body);
   if (type === "application/json") {
-    return body instanceof Uint8Array ? wholeJson(incoming, body) : json(incoming, body);
+    return body instanceof Uint8Array
+      ? wholeAnswer(body, request.watch, status === 200)
+      : json(incoming, body);
   }
   const named = () => quote(type, secretsIn({ headers: request.credential, url: target.url }));
   return nothing(incoming, type === "" ? "something without a content type" : named());
@@ -257,13 +259,7 @@ async function nothing({ target, exchange, request }: Incoming, what: string): P
 
 async function events({ target, request }: Incoming, body: Body): Promise<Relayed["body"]> {
   const options = passing(target, request);
-  if (body instanceof Uint8Array) {
-    try {
-      return await passWholeSse(body, options);
-    } catch (cause) {
-      throw options.failure(cause);
-    }
-  }
+  if (body instanceof Uint8Array) return await passWholeSse(body, options);
   const passage = passSse(body.getReader(), {
     ...options,
     done: () => {
@@ -275,19 +271,8 @@ async function events({ target, request }: Incoming, body: Body): Promise<Relaye
   return passage.stream();
 }
 
-function wholeJson(
-  { target, exchange, request }: Incoming,
-  body: string | Uint8Array<ArrayBuffer>,
-): Relayed["body"] | Promise<Relayed["body"]> {
-  try {
-    return wholeAnswer(body, request.watch, exchange.status === 200);
-  } catch (cause) {
-    throw bodyFailure(target, request, cause);
-  }
-}
-
 async function json(
-  { target, exchange, request }: Incoming,
+  { exchange, request, target }: Incoming,
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Promise<Relayed["body"]> {
   const { watch } = request;
@@ -301,7 +286,7 @@ async function json(
     return passJson(reader, bytes, passing(target, request)).stream();
   } catch (cause) {
     discard(exchange);
-    throw bodyFailure(target, request, cause);
+    throw cause;
   }
 }
 
@@ -309,11 +294,12 @@ function passing(target: RelayTarget, request: RelayRequest): PassOptions {
   return {
     watch: request.watch,
     done: request.done,
-    failure: (error) => bodyFailure(target, request, error),
+    failure: (error) => errorOf(target, request, error),
   };
 }
 
-function bodyFailure(target: RelayTarget, { log }: RelayRequest, cause: unknown): AppError {
+/** What the client is told of whatever went wrong. */
+function errorOf(target: RelayTarget, { log }: RelayRequest, cause: unknown): AppError {
   if (cause instanceof OutboundError) return failureOf(target, cause);
   if (cause instanceof AppError) return cause;
   const what = whyUnread(cause);

@@ -93,13 +93,11 @@ const encryptionKey = "5f".repeat(32);
 
 async function startMesh(dir: string): Promise<{ child: Child; url: string; startMs: number }> {
   const port = freePort();
-  const { env, args } = await startTask();
   const began = performance.now();
   const child = start({
-    command: [Deno.execPath(), ...args],
+    command: [Deno.execPath(), ...await startArguments()],
     cwd: root,
     env: {
-      ...env,
       PORT: `${port}`,
       DATA_DIR: dir,
       ENCRYPTION_KEY: encryptionKey,
@@ -120,13 +118,10 @@ async function startMesh(dir: string): Promise<{ child: Child; url: string; star
   return { child, url, startMs: performance.now() - began };
 }
 
-/** The `start` task without the task runner in between, which would hide the program's signals. */
-async function startTask(): Promise<{ env: Record<string, string>; args: string[] }> {
+/** The arguments of the `start` task, without the task runner in between, which would hide the program's signals. */
+async function startArguments(): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
-  const words = String(tasks.start).split(" ");
-  const program = words.indexOf("deno");
-  const env = words.slice(0, program).map((word) => word.split(/=(.*)/).slice(0, 2));
-  return { env: Object.fromEntries(env), args: words.slice(program + 1) };
+  return String(tasks.start).split(" ").slice(1);
 }
 
 /** A connection with a sealed token, and a key whose permissions name its one tool. */
