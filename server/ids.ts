@@ -39,32 +39,30 @@ function take(count: number): number {
   return used - count;
 }
 
-let stampedAt = -1;
+let time = 0;
 let stamp = "";
-/** How many ids were made in this millisecond before. */
+/** How many ids have this time already. */
 let count = 0;
 
 /** The milliseconds now as ten characters that sort; written out once a millisecond. */
 function timeStamp(): string {
   const now = Date.now();
-  if (now === stampedAt) {
-    count++;
-    return stamp;
-  }
-  stampedAt = now;
+  if (now <= time && ++count < pairs.length) return stamp;
+  // Beyond the clock rather than back: where a millisecond has no number left, or the clock was put back.
+  time = Math.max(now, time + 1);
   count = 0;
   stamp = "";
-  for (let i = 0, time = now; i < 10; i++, time = Math.floor(time / 32)) stamp = alphabet[time % 32] + stamp;
+  for (let i = 0, left = time; i < 10; i++, left = Math.floor(left / 32)) stamp = alphabet[left % 32] + stamp;
   return stamp;
 }
 
 /**
  * A new id: prefix, 50 bits of milliseconds, 10 that count those of one millisecond, so that ids of a process sort by
- * age while its clock goes on, and 70 random bits.
+ * age, and 70 random bits.
  */
 export function newId(prefix: IdPrefix): string {
   const at = take(14);
-  let id = `${prefix}_${timeStamp()}${pairs[count & 1023]}`;
+  let id = `${prefix}_${timeStamp()}${pairs[count]}`;
   for (let i = at; i < at + 14; i += 2) id += pairs[(pool[i]! << 8 | pool[i + 1]!) & 1023];
   return id;
 }

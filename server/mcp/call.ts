@@ -98,8 +98,8 @@ export function recordCall(call: Call, verdict: Verdict): Promise<void> {
   const { subject, secrets } = commonOf(call);
   return services.audit.recordEnded({
     subject,
-    toolName: neededActions(message)[0]?.slice(0, 200) ?? null,
-    method: message.method.slice(0, 100),
+    toolName: neededActions(message)[0] ?? null,
+    method: message.method,
     input: message.method === "resources/read" ? { uri: message.params.uri } : message.params.arguments,
     output: verdict.output,
     outcome: verdict.outcome,

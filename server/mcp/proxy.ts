@@ -228,8 +228,7 @@ function exchange(call: Call, tasks: TaskRule, signal?: Leaving): Promise<Relaye
     failed: (error) => {
       // Recorded as denied with the answer that says so.
       if (error instanceof CredentialNeeded) return undefined;
-      const failure = error instanceof AppError ? error.message : "Internal error";
-      return watch.settle({ answer: null, bytes: 0, failure, resumable: false });
+      return watch.settle({ answer: null, bytes: 0, failure: error.message, resumable: false });
     },
     done: () => {
       stream?.end();

@@ -70,7 +70,7 @@ export function parseTarget(text: string, { identity = null, tenant }: TargetOwn
 export function compose(target: OutboundTarget, request: OutboundRequest): Message {
   const { method, body } = request;
   try {
-    if (method !== "POST" && (!isToken(method) || method === "CONNECT")) {
+    if (!isToken(method) || method === "CONNECT") {
       throw new Malformed("the method is not one that may be sent");
     }
     let head = method + target.requestTail + headerLines(request.headers);

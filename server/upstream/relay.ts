@@ -45,7 +45,7 @@ export interface RelayRequest {
   /** Told the upstream's HTTP status before anything of the answer is read. */
   readonly seen: (status: number) => void;
   /** Told, and waited for, before `relay` throws. */
-  readonly failed?: (error: unknown) => Promise<void> | undefined;
+  readonly failed?: (error: AppError) => Promise<void> | undefined;
   /** Called when nothing of the exchange is left to do. */
   readonly done: () => void;
   /** Registers how an event stream is ended from our side; returns how to take that back. */
@@ -272,7 +272,7 @@ async function events({ target, request }: Incoming, body: Body): Promise<Relaye
 }
 
 async function json(
-  { exchange, request, target }: Incoming,
+  { target, exchange, request }: Incoming,
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Promise<Relayed["body"]> {
   const { watch } = request;
