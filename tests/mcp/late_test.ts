@@ -89,6 +89,17 @@ Deno.test("what comes in time is given as it comes, and nothing is left running"
   await lifecycle.drain(0);
 });
 
+Deno.test("of several that wait each is given its own, in time or late", async () => {
+  const lifecycle = new Lifecycle();
+  const patience = new Patience(lifecycle);
+  const calls = Array.from({ length: 5 }, () => Promise.withResolvers<string>());
+  const given = calls.map(({ promise }, at) => patience.orLate(promise, () => `late ${at}`));
+  for (const at of [2, 0, 4]) calls[at]?.resolve(`in time ${at}`);
+  assert.deepEqual(await Promise.all(given), ["in time 0", "late 1", "in time 2", "late 3", "in time 4"]);
+  assert.equal(await patience.orLate(new Promise<string>(() => {}), () => "late again"), "late again");
+  await lifecycle.drain(0);
+});
+
 /** Answers when the gate opens. */
 function gated(answer: (id: unknown) => string): { behaviour: Behaviour; open: () => void } {
   const gate = Promise.withResolvers<void>();

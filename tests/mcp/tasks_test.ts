@@ -4,7 +4,7 @@ import { parseMessage } from "../../server/mcp/message.ts";
 import { startRule, type TaskCall, taskRule } from "../../server/mcp/tasks.ts";
 import type { Db } from "../../server/storage/dialect.ts";
 import { withMigrated } from "../support/accounts.ts";
-import { startFixture } from "../support/upstreams.ts";
+import { startFixture, startHostile } from "../support/upstreams.ts";
 import {
   answerOf,
   colleague,
@@ -13,6 +13,8 @@ import {
   modern,
   type ModernOptions,
   post,
+  replying,
+  resultFor,
   rowsOf,
   type Site,
   site,
@@ -61,6 +63,23 @@ onDatabase("what was started long ago is forgotten when its owner starts the nex
   const [old, ...others] = await Promise.all(refusals);
   assert.match(old ?? "", /^Cannot find the task/);
   assert.deepEqual(others, [null, null]);
+});
+
+Deno.test("a task whose owner cannot be remembered is not handed on, and its client is told so", async () => {
+  await using upstream = startHostile(replying((request) => ({
+    body: resultFor(request, { task: { taskId: "t-1", status: "working" } }),
+  })));
+  await withMesh(async (mesh) => {
+    const to = await site(mesh, upstream.url);
+    const { db } = mesh.services;
+    await db.schema.alterTable("task_owners").renameTo("task_owners_away").execute();
+    const response = await post(to, start);
+    assert.equal(response.status, 503);
+    const { error } = await response.json();
+    assert.match(error.message, /^Cannot pass the answer on/);
+    await db.schema.alterTable("task_owners_away").renameTo("task_owners").execute();
+    assert.equal((await answerOf(await post(to, start))).result.task.taskId, "t-1");
+  });
 });
 
 onDatabase("a task belongs to who started it, through the connection it was started on", async (db) => { // L12
